@@ -1,0 +1,1 @@
+"""Science windows: their identifiers, the local archive and the real sample."""

@@ -1,0 +1,1 @@
+"""Sources: the built-in reference catalogue, names and user catalogues."""

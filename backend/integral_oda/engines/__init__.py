@@ -1,0 +1,1 @@
+"""The analysis steps and the engines that carry them out."""

@@ -1,0 +1,24 @@
+"""Where the archive and the store lie unless a user says otherwise."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+__all__ = ["archive_root", "store_root"]
+
+_APPLICATION = "integral-oda"
+
+
+def archive_root() -> Path:
+    """Root of the local archive: ``INTEGRAL_ODA_ARCHIVE``, else the user's data folder."""
+    given = os.environ.get("INTEGRAL_ODA_ARCHIVE")
+    return Path(given) if given else platformdirs.user_data_path(_APPLICATION) / "archive"
+
+
+def store_root() -> Path:
+    """Root of the product store: ``INTEGRAL_ODA_STORE``, else the user's cache folder."""
+    given = os.environ.get("INTEGRAL_ODA_STORE")
+    return Path(given) if given else platformdirs.user_cache_path(_APPLICATION) / "store"

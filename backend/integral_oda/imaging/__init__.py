@@ -1,0 +1,1 @@
+"""From a shadowgram to a sky image: pure functions on arrays."""

@@ -1,0 +1,1 @@
+"""ISGRI as numbers: mask, detector grid, frames and response."""

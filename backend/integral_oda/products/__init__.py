@@ -1,0 +1,1 @@
+"""Products and their ISDC/OGIP files, one class a product."""

@@ -1,0 +1,112 @@
+"""FITS files in ISDC's structure: one way to open, to group and to write them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from integral_oda.errors import DataError, OutputError
+
+__all__ = ["TIME_CARDS", "grouping_hdu", "isdc_cards", "open_fits", "write_aside", "write_fits"]
+
+TIME_CARDS = {"MJDREF": 51544.0, "TIMESYS": "TT", "TIMEUNIT": "d", "TIMEREF": "LOCAL"}
+
+
+@contextmanager
+def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
+    """Open a FITS file, gzipped or not, without memory mapping.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, truncated or no FITS file, also when that shows later inside the block.
+    """
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            yield hdus
+    except FileNotFoundError as exc:
+        raise DataError(f"{path}: no such file") from exc
+    except (OSError, EOFError, zlib.error, TypeError, ValueError, KeyError) as exc:
+        raise DataError(f"{path}: damaged or no FITS file ({exc})") from exc
+
+
+def isdc_cards(basetype: str, level: str) -> dict[str, Any]:
+    """Keywords that every ISDC extension of ISGRI has."""
+    return {
+        "BASETYPE": basetype,
+        "TELESCOP": "INTEGRAL",
+        "ORIGIN": "integral-oda",
+        "INSTRUME": "IBIS",
+        "DETNAM": "ISGRI",
+        "ISDCLEVL": level,
+        **TIME_CARDS,
+    }
+
+
+def grouping_hdu(name: str, members: Sequence[Any], columns: Mapping[str, str]) -> fits.BinTableHDU:
+    """Index of the HDUs of one file, as a GROUPING table of the name given.
+
+    Parameters
+    ----------
+    name : str
+        GRPNAME, such as ``"ISGR-MOSA-IMA-IDX"``.
+    members : sequence of HDU
+        In the order of the file, from HDU 2 on.
+    columns : mapping of str to str
+        Keywords of the members to list, with their FITS formats.
+    """
+    table: list[fits.Column] = [
+        fits.Column("MEMBER_XTENSION", "8A", array=[hdu.header["XTENSION"] for hdu in members]),
+        fits.Column("MEMBER_NAME", "32A", array=[hdu.name for hdu in members]),
+        fits.Column("MEMBER_VERSION", "1J", null=0, array=[hdu.header.get("EXTVER", 1) for hdu in members]),
+        fits.Column("MEMBER_POSITION", "1J", null=0, array=np.arange(len(members)) + 2),
+        fits.Column("MEMBER_LOCATION", "256A", array=[""] * len(members)),
+        fits.Column("MEMBER_URI_TYPE", "3A", array=[""] * len(members)),
+    ]
+    for key, form in columns.items():
+        empty: Any = "" if form.endswith("A") else 0
+        table.append(fits.Column(key, form, array=[hdu.header.get(key, empty) for hdu in members]))
+    group = fits.BinTableHDU.from_columns(table, name="GROUPING")
+    group.header["GRPNAME"] = name
+    return group
+
+
+def write_fits(path: str | Path, hdus: Sequence[Any]) -> None:
+    """Write HDUs with their checksums, aside first and then renamed."""
+    with write_aside(path) as aside:
+        fits.HDUList(list(hdus)).writeto(aside, overwrite=True)
+
+
+@contextmanager
+def write_aside(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` that takes its name when the block ends well.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made or written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as exc:
+        raise OutputError(f"{path.parent}: cannot be written to ({exc.strerror})") from exc
+    aside = Path(name)
+    try:
+        yield aside
+        aside.chmod(0o644)
+        os.replace(aside, path)
+    except OSError as exc:
+        raise OutputError(f"{path}: cannot be written ({exc.strerror or exc})") from exc
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,145 @@
+"""Lists of sources found or measured, in ISDC's ISGR-SRCL-RES structure and as ds9 regions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from integral_oda.products.fits_io import isdc_cards, open_fits, write_aside, write_fits
+
+__all__ = ["Source", "SourceBand", "read_source_list", "write_regions", "write_source_list"]
+
+
+@dataclass(frozen=True)
+class SourceBand:
+    """Flux of a source in one energy band; counts/s in OSA's unit, mCrab and erg/cm2/s beside it."""
+
+    e1_kev: float
+    e2_kev: float
+    flux: float
+    flux_error: float
+    significance: float
+    flux_mcrab: float = math.nan
+    flux_erg: float = math.nan
+    limit_3sigma: float = math.nan
+    limit_90: float = math.nan
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source with its position (degrees, FK5) and its flux in each band.
+
+    Attributes
+    ----------
+    error_radius_arcmin : float
+        90 % radius of the fitted position, systematic floor included.
+    error_radius_osa_arcmin : float
+        The same after OSA's law of significance.
+    new : bool
+        True for an excess that no catalogue source explains.
+    forced : bool
+        True for a flux measured at a given position that no detection stands behind.
+    """
+
+    name: str
+    ra_deg: float
+    dec_deg: float
+    error_radius_arcmin: float
+    error_radius_osa_arcmin: float
+    new: bool
+    forced: bool
+    bands: tuple[SourceBand, ...]
+
+    @property
+    def significance(self) -> float:
+        """Largest significance over the bands."""
+        return max(band.significance for band in self.bands)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "bands": [asdict(band) for band in self.bands]}
+
+
+def write_source_list(path: str | Path, sources: Sequence[Source]) -> None:
+    """Write an ISGR-SRCL-RES table; flux columns are vectors over the bands."""
+    from astropy.io import fits
+
+    bands = max((len(source.bands) for source in sources), default=1)
+
+    def vector(name: str, attribute: str, unit: str) -> fits.Column:
+        values = np.array([[getattr(band, attribute) for band in source.bands] for source in sources])
+        return fits.Column(name, f"{bands}E", unit=unit, array=values.reshape(len(sources), bands))
+
+    def scalar(name: str, form: str, values: list[Any], unit: str | None = None) -> fits.Column:
+        return fits.Column(name, form, unit=unit, array=np.array(values))
+
+    names = [source.name for source in sources]
+    ra, dec = [source.ra_deg for source in sources], [source.dec_deg for source in sources]
+    columns = [
+        scalar("SOURCE_ID", "16A", names),
+        scalar("NAME", "100A", names),
+        scalar("RA_OBJ", "1E", ra, "deg"),
+        scalar("DEC_OBJ", "1E", dec, "deg"),
+        scalar("ERR_RAD", "1E", [source.error_radius_arcmin / 60 for source in sources], "deg"),
+        scalar("RA_FIN", "1D", ra, "deg"),
+        scalar("DEC_FIN", "1D", dec, "deg"),
+        scalar("FIN_RD_ERR", "1E", [source.error_radius_arcmin / 60 for source in sources], "deg"),
+        vector("DETSIG", "significance", ""),
+        vector("FLUX", "flux", "counts/s"),
+        vector("FLUX_ERR", "flux_error", "counts/s"),
+        vector("E_MIN", "e1_kev", "keV"),
+        vector("E_MAX", "e2_kev", "keV"),
+        scalar("NEW_SOURCE", "1I", [int(source.new) for source in sources]),
+        scalar("ISGRI_FLAG", "1I", [0 if source.new else 1 for source in sources]),
+        scalar("FLAG", "1I", [0] * len(sources)),
+        scalar("SEL_FLAG", "1I", [0] * len(sources)),
+        scalar("FORCED", "1L", [source.forced for source in sources]),
+    ]
+    table = fits.BinTableHDU.from_columns(columns, name="ISGR-SRCL-RES")
+    table.header.update(isdc_cards("DAL_TABLE", "IMA"))
+    write_fits(path, [fits.PrimaryHDU(), table])
+
+
+def read_source_list(path: str | Path) -> list[Source]:
+    """Read an ISGR-SRCL-RES table written by `write_source_list` or by OSA."""
+    with open_fits(path) as hdus:
+        rows = hdus["ISGR-SRCL-RES"].data
+        columns = set(rows.names)
+        return [_from_row(row, columns) for row in rows]
+
+
+def _from_row(row: Any, columns: set[str]) -> Source:
+    def vector(name: str) -> list[float]:
+        return [float(value) for value in np.atleast_1d(row[name])]
+
+    fluxes = zip(*(vector(name) for name in ("E_MIN", "E_MAX", "FLUX", "FLUX_ERR", "DETSIG")), strict=False)
+    bands = tuple(SourceBand(*values) for values in fluxes)
+    radius = float(row["FIN_RD_ERR"]) * 60
+    return Source(
+        name=row["NAME"].strip(),
+        ra_deg=float(row["RA_FIN"]),
+        dec_deg=float(row["DEC_FIN"]),
+        error_radius_arcmin=radius,
+        error_radius_osa_arcmin=radius,
+        new=int(row["NEW_SOURCE"]) == 1,
+        forced=bool(row["FORCED"]) if "FORCED" in columns else False,
+        bands=bands,
+    )
+
+
+def write_regions(path: str | Path, sources: Sequence[Source]) -> None:
+    """Write circles of each source's 90 % radius as a ds9 region file."""
+    lines = ["# Region file format: DS9 version 4.1", "global color=green", "fk5"]
+    for source in sources:
+        colour = " color=magenta" if source.new else ""
+        lines.append(
+            f"circle({source.ra_deg:.5f},{source.dec_deg:.5f},{source.error_radius_arcmin / 60:.5f}) "
+            f"# text={{{source.name}}}{colour}"
+        )
+    with write_aside(path) as aside:
+        aside.write_text("\n".join(lines) + "\n", encoding="utf-8")

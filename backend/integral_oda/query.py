@@ -1,0 +1,194 @@
+"""What a user asks: one model a product, with the online system's parameter names."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from integral_oda.errors import RequestError
+from integral_oda.instrument.energy import ENERGY_RANGE_KEV, EnergyBand
+
+__all__ = [
+    "ImageQuery",
+    "LightCurveQuery",
+    "Query",
+    "make_query",
+    "parse_band",
+    "parse_scw_list",
+]
+
+_BAND_RULE = "a band needs 15 <= E1 < E2 <= 1000 keV in multiples of 0.5 keV"
+_SCW_RULE = "a science window is 12 digits, or 12 digits, a dot and a 3-digit version (255900280010.001)"
+_SCW_ID = re.compile(r"\d{12}(\.\d{3})?")
+
+
+def parse_band(text: str) -> EnergyBand:
+    """Read a band written as ``"20-40"``."""
+    try:
+        e1, e2 = (float(part) for part in text.split("-"))
+    except ValueError:
+        raise RequestError("band", text, "two energies in keV with a hyphen, such as 20-40") from None
+    return EnergyBand(e1, e2)
+
+
+def parse_scw_list(text: str) -> tuple[str, ...]:
+    """Read science windows from ``"ID,ID"`` or, with a leading @, from a file with one a line."""
+    if not text.startswith("@"):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    try:
+        lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise RequestError("scw_list", text, "@FILE needs a readable text file, one science window a line") from None
+    return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+
+
+def _energy(value: float) -> float:
+    low, high = ENERGY_RANGE_KEV
+    if not (math.isfinite(value) and low <= value <= high and (2 * value).is_integer()):
+        raise ValueError(_BAND_RULE)
+    return value
+
+
+def _scw_ids(value: Any) -> Any:
+    items = parse_scw_list(value) if isinstance(value, str) else tuple(value)
+    bad = [item for item in items if not _SCW_ID.fullmatch(str(item))]
+    if bad:
+        raise ValueError(f"{bad[0]!r} is not one: {_SCW_RULE}")
+    if not items:
+        raise ValueError(f"at least one is needed; {_SCW_RULE}")
+    full = (item if "." in item else f"{item}.001" for item in map(str, items))
+    return tuple(dict.fromkeys(full))
+
+
+EnergyKeV = Annotated[float, AfterValidator(_energy)]
+ScwList = Annotated[tuple[str, ...], BeforeValidator(_scw_ids)]
+
+
+class Query(BaseModel):
+    """What every product shares.
+
+    Attributes
+    ----------
+    scw_list : tuple of str
+        Science windows, ``RRRRPPPPSSSF.VVV``.
+    src_name : str or None
+        Source asked for, any name that the catalogue knows.
+    RA, DEC : float or None
+        Position asked for, degrees (FK5, J2000), in place of a name.
+    catalog : Path or None
+        Sources (FITS, or ECSV with name, ra, dec) that are added to the built-in catalogue.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scw_list: ScwList = Field(title="Science windows")
+    src_name: str | None = Field(None, title="Source", min_length=1)
+    RA: float | None = Field(None, title="Right ascension [deg]", ge=0, lt=360, allow_inf_nan=False)
+    DEC: float | None = Field(None, title="Declination [deg]", ge=-90, le=90, allow_inf_nan=False)
+    catalog: Path | None = Field(None, title="Source catalogue")
+
+    @model_validator(mode="after")
+    def _position_is_whole(self) -> Self:
+        if (self.RA is None) != (self.DEC is None):
+            raise ValueError("RA and DEC are given together or not at all")
+        if self.RA is not None and self.src_name is not None:
+            raise ValueError("give src_name or RA and DEC, not both")
+        return self
+
+
+class ImageQuery(Query):
+    """A sky image in one or several energy bands.
+
+    Attributes
+    ----------
+    bands : tuple of EnergyBand
+        Energy bands in keV.
+    detection_threshold : float
+        Significance above which an excess that no catalogue source explains is listed as new.
+    """
+
+    bands: tuple[tuple[EnergyKeV, EnergyKeV], ...] = Field(((28.0, 80.0),), title="Energy bands [keV]", min_length=1)
+    detection_threshold: float = Field(7.0, title="Detection threshold [sigma]", ge=3, le=100, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _bands_point_up(self) -> Self:
+        for e1, e2 in self.bands:
+            _check_order(e1, e2)
+        return self
+
+    @property
+    def energy_bands(self) -> tuple[EnergyBand, ...]:
+        """The bands as `EnergyBand` values."""
+        return tuple(EnergyBand(*band) for band in self.bands)
+
+
+class LightCurveQuery(Query):
+    """A light curve in one energy band.
+
+    Attributes
+    ----------
+    E1_keV, E2_keV : float
+        Energy band in keV.
+    time_bin : float
+        Bin length in seconds.
+    """
+
+    E1_keV: EnergyKeV = Field(28.0, title="Lower energy [keV]")
+    E2_keV: EnergyKeV = Field(80.0, title="Upper energy [keV]")
+    time_bin: float = Field(1000.0, title="Time bin [s]", ge=0.001, le=1e7, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _band_points_up(self) -> Self:
+        _check_order(self.E1_keV, self.E2_keV)
+        return self
+
+    @property
+    def band(self) -> EnergyBand:
+        """The band as an `EnergyBand` value."""
+        return EnergyBand(self.E1_keV, self.E2_keV)
+
+
+def _check_order(e1: float, e2: float) -> None:
+    if e1 >= e2:
+        raise ValueError(f"{e1:g}-{e2:g} keV is upside down or empty: {_BAND_RULE}")
+
+
+QueryType = TypeVar("QueryType", bound=Query)
+
+
+def make_query(kind: type[QueryType], **values: Any) -> QueryType:
+    """Build a query, with the first thing wrong told as a `RequestError`.
+
+    Raises
+    ------
+    RequestError
+        Naming the parameter, the value and what is allowed.
+    """
+    try:
+        return kind(**{name: value for name, value in values.items() if value is not None})
+    except ValidationError as exc:
+        problem = exc.errors(include_url=False)[0]
+    where, message = problem["loc"], problem["msg"].removeprefix("Value error, ")
+    if not where:
+        raise RequestError("query", _brief(values), message)
+    parameter = str(where[0])
+    if parameter == "bands":
+        parameter = "band"
+    raise RequestError(parameter, _brief(problem["input"]), message[:1].lower() + message[1:])
+
+
+def _brief(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,1 @@
+"""Science windows with known truth."""

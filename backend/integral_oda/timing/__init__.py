@@ -1,0 +1,1 @@
+"""From events to a light curve: pure functions on arrays."""

@@ -1,0 +1,1 @@
+"""Graph of steps, provenance keys, product store and progress; knows no instrument."""

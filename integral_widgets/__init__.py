@@ -1,0 +1,1 @@
+"""ipywidgets and Bokeh front end of integral_oda."""
