@@ -52,8 +52,8 @@ class Misalignment:
 
 
 MISALIGNMENT = Misalignment(
-    y=3.22 / MASK_DISTANCE_MM,
-    z=7.60 / MASK_DISTANCE_MM,
+    y=3.266 / MASK_DISTANCE_MM,
+    z=7.450 / MASK_DISTANCE_MM,
     uncertainty=0.2 / 60 * np.pi / 180,
     origin="fitted to one OSA PIF of revolution 2559",
 )
@@ -137,7 +137,7 @@ class Attitude:
         wcs.wcs.cunit = ["deg", "deg"]
         wcs.wcs.crval = np.rad2deg([ra, dec])
         wcs.wcs.crpix = [
-            SKY_CENTRE + 1 + self.misalignment.y / SKY_PIXEL * -1,
+            SKY_CENTRE + 1 - self.misalignment.y / SKY_PIXEL,
             SKY_CENTRE + 1 + self.misalignment.z / SKY_PIXEL,
         ]
         wcs.wcs.cd = scale * np.array([[-self.y @ east, self.z @ east], [-self.y @ north, self.z @ north]])
