@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
+from typing import TypeVar
 
 import platformdirs
 import pytest
 
 TESTDATA = "INTEGRAL_ODA_TESTDATA"
 NO_TESTDATA = f"{TESTDATA} is not set: the real data are not here"
-SAMPLE_WINDOW = "255900280010.001"
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+pytest_plugins = ["pytester"]
 
 
 @pytest.fixture(scope="session")
@@ -36,12 +41,23 @@ def sample_archive() -> Path:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
-    """Turn a skip into a failure under CI, unless the test data are absent."""
-    report = yield
-    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI"):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        if NO_TESTDATA not in reason or os.environ.get(TESTDATA):
-            report.outcome = "failed"
-            report.longrepr = f"{item.nodeid} may not be skipped under CI ({reason})"
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped test into a failed one under CI."""
+    return _unskipped((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn a skipped module into a failed one under CI."""
+    return _unskipped((yield))
+
+
+def _unskipped(report: Report) -> Report:
+    """Leave a skip alone outside CI, for an expected failure, and where the real data are absent."""
+    if not report.skipped or hasattr(report, "wasxfail") or not os.environ.get("CI"):
+        return report
+    reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+    if NO_TESTDATA not in reason or os.environ.get(TESTDATA):
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid} must not be skipped under CI: {reason}"
     return report
