@@ -33,7 +33,7 @@ clean:
 	rm -rf .venv out build dist
 
 $(BIN)/python:
-	$(if $(findstring new enough,$(interpreter)),,$(error Python 3.11 or newer is needed, but $(PYTHON) is $(or $(interpreter),not there): try PYTHON=python3.12))
+	$(if $(findstring new enough,$(interpreter)),,$(error Python 3.11 or newer is needed, but $(PYTHON) is $(or $(interpreter),not there): name another with PYTHON=))
 	@$(PYTHON) -m venv .venv
 
 # A stamp is as old as the last installation: pip runs again only when pyproject.toml has changed since.
