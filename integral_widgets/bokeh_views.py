@@ -12,7 +12,6 @@ from integral_widgets import display
 from integral_widgets.graticule import GraticuleLine, graticule
 
 if TYPE_CHECKING:
-    from bokeh.plotting import figure as Figure  # noqa: N812
     from ipywidgets import DOMWidget
 
     from integral_oda.products.light_curve import LightCurve
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plane", "figure_widget", "light_curve_figure", "load_bokeh", "sky_image_figure"]
 
+Figure = Any  # Bokeh's annotations know neither its styling arguments nor integer images
 Plane = Literal["significance", "intensity", "exposure"]
 
 MAX_IMAGE_PIXELS = 2**20
@@ -79,10 +79,10 @@ def sky_image_figure(
     from bokeh.plotting import figure
 
     rows, columns = image.shape
-    plot = figure(
+    plot: Figure = figure(
         title=f"{_PLANE_TITLES[plane].split(' [')[0]}, {image.band} keV",
-        x_range=Range1d(-0.5, columns - 0.5, bounds=(-columns, 2 * columns)),
-        y_range=Range1d(-0.5, rows - 0.5, bounds=(-rows, 2 * rows)),
+        x_range=Range1d(start=-0.5, end=columns - 0.5),
+        y_range=Range1d(start=-0.5, end=rows - 0.5),
         width=width,
         height=round((width - 90) * rows / columns) + 60,
         tools="pan,box_zoom,wheel_zoom,reset,save",
@@ -133,7 +133,8 @@ def _draw_pixels(plot: Figure, image: SkyImage, plane: Plane, stretch: display.S
 
 
 def _add_colour_bar(plot: Figure, mapper: Any, title: str, low: float, high: float, stretch: display.Stretch) -> None:
-    from bokeh.models import ColorBar, FixedTicker
+    from bokeh.models import FixedTicker
+    from bokeh.models.annotations import ColorBar
 
     values = _round_ticks(low, high)
     places = [float(place) for place in display.level_of(np.array(values), low, high, stretch)]
@@ -231,7 +232,7 @@ def _draw_sources(plot: Figure, image: SkyImage, sources: Sequence[Source]) -> N
     for kind, colour, marker, of_kind in styles:
         chosen = np.flatnonzero(inside & np.array(of_kind))
         if len(chosen):
-            marked = [sources[i] for i in chosen]
+            marked = [sources[int(i)] for i in chosen]
             _mark(plot, marked, column[chosen], row[chosen], kind, colour, marker)
 
 
@@ -262,7 +263,7 @@ def _mark(
     )  # fmt: skip
     plot.text(
         "column", "row", text="name", source=data, x_offset=12, y_offset=-6, text_color=colour, text_font_size="12px",
-        name=f"source_names_{kind.lower()}",
+        background_fill_color="#000000", background_fill_alpha=0.5, padding=2, name=f"source_names_{kind.lower()}",
     )  # fmt: skip
     tips = [("Source", "@name"), ("RA, Dec", "@ra{0.0000}°, @dec{+0.0000}°"), ("Significance", "@sigma{0.0}")]
     plot.add_tools(HoverTool(renderers=[glyph], tooltips=tips, description=f"{kind} sources"))
@@ -289,7 +290,7 @@ def light_curve_figure(curve: LightCurve, width: int = 900, height: int = 340) -
     start_ijd = float(curve.time_ijd[0] - curve.width_s[0] / 172800) if len(curve) else 0.0
     seconds = (curve.time_ijd - start_ijd) * 86400
     kept = display.extremes(curve.rate, MAX_CURVE_POINTS)
-    plot = figure(
+    plot: Figure = figure(
         title=_curve_title(curve, len(kept)),
         x_axis_label=f"Time [s] since {_utc(start_ijd)} UTC" if len(curve) else "Time [s]",
         y_axis_label="Rate [counts/s]",

@@ -1,0 +1,260 @@
+"""Query form: one input a field of the pydantic models, each error beside its field."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlencode
+
+import ipywidgets as widgets
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from integral_oda.errors import RequestError
+from integral_oda.query import Query, make_query, parse_band
+from integral_widgets.callbacks import error_html
+
+__all__ = ["QueryForm"]
+
+UPLOAD_LIMIT_MB = 180
+QueryType = TypeVar("QueryType", bound=Query)
+
+_FULL_WIDTH = widgets.Layout(width="auto", margin="0 0 2px 0")
+_HINTS = {
+    "scw_list": "12 digits and a 3-digit version, such as 255900280010.001; several with commas or one a line",
+    "src_name": "any name that the catalogue knows, such as Crab; empty: every source of the field",
+    "RA": "in place of a name; with the declination",
+    "DEC": "in place of a name; with the right ascension",
+    "catalog": "adds to the built-in catalogue; FITS, or ECSV with name, ra, dec",
+    "bands": "such as 28-80, or 20-40, 40-80; 15 to 1000 keV in steps of 0.5",
+    "detection_threshold": "excesses above it that no catalogue source explains are listed as new",
+    "E1_keV": "15 to 1000 keV in steps of 0.5",
+    "E2_keV": "above the lower energy",
+    "time_bin": "0.001 s to 1e7 s",
+}
+_SECOND_IN_ROW = ("DEC", "E2_keV")
+_SPELLED = {"band": "bands"}
+
+
+class FieldInput:
+    """One field of a query: its title, its input and the place of its error.
+
+    Parameters
+    ----------
+    name : str
+        Name of the field as the query spells it.
+    info : pydantic.fields.FieldInfo
+        Title and default.
+    """
+
+    def __init__(self, name: str, info: FieldInfo) -> None:
+        self.name = name
+        self.default = "" if info.default in (None, PydanticUndefined) else _as_text(info.default)
+        hint = _HINTS.get(name, "")
+        kind = widgets.Textarea if name == "scw_list" else widgets.Text
+        self.input = kind(
+            value=self.default,
+            placeholder=hint.split(";")[0],
+            continuous_update=False,
+            tooltip=hint,
+            layout=_FULL_WIDTH,
+        )
+        if name == "scw_list":
+            self.input.rows = 2
+        self.input.add_class(f"oda-field-{name}")
+        title = f'<label title="{html.escape(hint)}">{html.escape(info.title or name)}</label>'
+        self.error = widgets.HTML()
+        self.error.add_class(f"oda-error-{name}")
+        self.widget = widgets.VBox([widgets.HTML(title), self.input, self.error])
+        self.widget.add_class("oda-field")
+
+    @property
+    def text(self) -> str:
+        """What stands in the input, without surrounding blanks."""
+        return str(self.input.value).strip()
+
+    def show(self, sentence: str) -> None:
+        """Show an error beside the field, or clear it with an empty sentence."""
+        self.error.value = error_html(sentence)
+
+
+class CatalogInput(FieldInput):
+    """The source catalogue, uploaded; its bytes go to disk at once and leave the kernel's memory.
+
+    Parameters
+    ----------
+    name, info
+        As for `FieldInput`.
+    folder : Path
+        Where uploads are written.
+    """
+
+    def __init__(self, name: str, info: FieldInfo, folder: Path) -> None:
+        super().__init__(name, info)
+        self.folder = folder
+        self.upload = widgets.FileUpload(
+            accept=".fits,.gz,.ecsv,.txt", description="Upload a file", tooltip=f"up to {UPLOAD_LIMIT_MB} MB"
+        )
+        self.input.disabled = True
+        self.upload.observe(self._received, names="value")
+        self.clear = widgets.Button(description="Remove", layout=widgets.Layout(width="80px"))
+        self.clear.on_click(lambda _: setattr(self.input, "value", ""))
+        row = widgets.HBox([self.upload, self.clear])
+        self.widget.children = [self.widget.children[0], row, self.input, self.error]
+
+    def _received(self, _: Any) -> None:
+        for item in self.upload.value:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            path = self.folder / re.sub(r"[^A-Za-z0-9+.-]", "_", Path(item["name"]).name)
+            path.write_bytes(item["content"])
+            self.input.value = str(path)
+            self.upload.value = ()
+
+
+class QueryForm:
+    """Inputs for several kinds of query that share fields.
+
+    Parameters
+    ----------
+    kinds : sequence of Query subclasses
+        The shared fields come first, then those of each kind under its title.
+    upload_folder : Path
+        Where an uploaded catalogue is written.
+    """
+
+    def __init__(self, kinds: Sequence[type[Query]], upload_folder: Path) -> None:
+        self.kinds = tuple(kinds)
+        self.fields: dict[str, FieldInput] = {}
+        for kind in self.kinds:
+            for name, info in kind.model_fields.items():
+                if name not in self.fields:
+                    made = CatalogInput(name, info, upload_folder) if name == "catalog" else FieldInput(name, info)
+                    self.fields[name] = made
+                    made.input.observe(self._changed, names="value")
+        self.general = widgets.HTML()
+        self.general.add_class("oda-error-query")
+        self.on_change: Callable[[], None] = lambda: None
+
+    def group(self, kind: type[Query]) -> list[widgets.Widget]:
+        """Inputs of the fields that ``kind`` itself declares, short ones two in a row."""
+        return _rows([self.fields[name] for name in kind.model_fields if name in kind.__annotations__])
+
+    def set(self, **texts: object) -> None:
+        """Fill inputs.
+
+        Raises
+        ------
+        RequestError
+            If there is no such field.
+        """
+        for name, value in texts.items():
+            field = self.fields.get(_SPELLED.get(name, name))
+            if field is None:
+                raise RequestError(name, value, f"no such parameter; there are {', '.join(self.fields)}")
+            field.input.value = _as_text(value)
+
+    def query(self, kind: type[QueryType]) -> QueryType:
+        """What the inputs ask, checked.
+
+        Raises
+        ------
+        RequestError
+            For the first thing that is wrong; it also stands beside its field then.
+        """
+        self.clear_errors()
+        try:
+            return make_query(kind, **self._values(kind))
+        except RequestError as exc:
+            self.show_error(str(exc), exc.parameter)
+            raise
+
+    def show_error(self, sentence: str, parameter: str | None) -> None:
+        """Show a sentence beside the field it is about, or above the buttons if it is about none."""
+        field = self.fields.get(_SPELLED.get(parameter or "", parameter or ""))
+        if field is None:
+            self.general.value = error_html(sentence)
+        else:
+            field.show(sentence)
+
+    def clear_errors(self) -> None:
+        """Remove every error."""
+        self.general.value = ""
+        for field in self.fields.values():
+            field.show("")
+
+    def query_string(self) -> str:
+        """Inputs that differ from their defaults, as the query part of a link; never a file."""
+        changed = {f.name: f.text for f in self.fields.values() if f.text != f.default and f.name != "catalog"}
+        return urlencode(changed)
+
+    def read_query_string(self, text: str) -> list[str]:
+        """Fill the inputs from the query part of a link.
+
+        Returns
+        -------
+        list of str
+            One sentence for each key that was not used.
+        """
+        refused = []
+        for name, value in parse_qsl(text.removeprefix("?"), keep_blank_values=True):
+            field = self.fields.get(_SPELLED.get(name, name))
+            if field is None or field.name == "catalog":
+                refused.append(f"{name} = {value}: not a parameter of a link; there are {', '.join(self._linkable())}")
+            else:
+                field.input.value = value
+        self._check()
+        return refused
+
+    def _linkable(self) -> list[str]:
+        return [name for name in self.fields if name != "catalog"]
+
+    def _values(self, kind: type[Query]) -> Mapping[str, Any]:
+        values = {name: self._value(name) for name in kind.model_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _value(self, name: str) -> Any:
+        text = self.fields[name].text
+        if name == "scw_list":
+            return tuple(re.split(r"[\s,;]+", text)) if text else ()
+        if not text:
+            return None
+        if name == "bands":
+            return tuple(parse_band(part.strip()) for part in text.split(","))
+        return text
+
+    def _changed(self, _: Any) -> None:
+        self._check()
+        self.on_change()
+
+    def _check(self) -> None:
+        """Tell what is wrong while the user types; an empty list of windows is not yet a mistake."""
+        self.clear_errors()
+        for kind in self.kinds:
+            try:
+                make_query(kind, **self._values(kind))
+            except RequestError as exc:
+                if exc.parameter != "scw_list" or self.fields["scw_list"].text:
+                    self.show_error(str(exc), exc.parameter)
+
+
+def _rows(fields: Sequence[FieldInput]) -> list[widgets.Widget]:
+    rows: list[widgets.Widget] = []
+    for field in fields:
+        if field.name in _SECOND_IN_ROW:
+            rows[-1] = widgets.HBox([rows[-1], field.widget], layout=widgets.Layout(align_items="flex-start"))
+            rows[-1].add_class("oda-pair")
+        else:
+            rows.append(field.widget)
+    return rows
+
+
+def _as_text(value: object) -> str:
+    """Value of a field as it is typed: bands as ``28-80``, lists with commas."""
+    if isinstance(value, tuple | list):
+        return ", ".join(
+            "-".join(f"{e:g}" for e in item) if isinstance(item, tuple | list) else str(item) for item in value
+        )
+    return f"{value:g}" if isinstance(value, float) else str(value)

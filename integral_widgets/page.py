@@ -1,0 +1,19 @@
+"""What the page's server tells the notebook."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["query_string"]
+
+
+def query_string() -> str:
+    """Query part of the page's address; empty outside Voila.
+
+    A kernel that was started ahead of the visit waits for it here, so this belongs into a late cell.
+    """
+    if os.environ.get("VOILA_PREHEAT") == "True":
+        from voila.utils import get_query_string  # takes seconds to import, and only then is needed
+
+        return get_query_string() or ""
+    return os.environ.get("QUERY_STRING", "")

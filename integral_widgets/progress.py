@@ -1,0 +1,109 @@
+"""Progress of a query as a matrix of science windows and steps."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Callable
+
+import ipywidgets as widgets
+
+from integral_oda.workflow.progress import State, StepEvent
+
+__all__ = ["ProgressMatrix"]
+
+_SIGNS: dict[State, str] = {"queued": "·", "running": "▶", "computed": "✓", "restored": "↺", "failed": "✗"}
+_ENDED: tuple[State, ...] = ("computed", "restored", "failed")
+_MOST_ROWS = 40
+
+
+class ProgressMatrix:
+    """What each step of each science window is doing.
+
+    Parameters
+    ----------
+    clock : callable
+        Seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._started: float | None = None
+        self._ended: float | None = None
+        self.label = ""
+        self.steps: list[str] = []
+        self.cells: dict[tuple[str, str], StepEvent] = {}
+        self._stale = False
+        self.bar = widgets.IntProgress(layout=widgets.Layout(width="220px", visibility="hidden"))
+        self.line = widgets.HTML()
+        self.table = widgets.HTML()
+        self.widget = widgets.VBox([widgets.HBox([self.bar, self.line]), self.table])
+        self.widget.add_class("oda-progress")
+
+    def start(self, label: str) -> None:
+        """Forget the last query and start the clock."""
+        self.label, self.steps, self.cells = label, [], {}
+        self._started, self._ended = self._clock(), None
+        self.bar.layout.visibility = "visible"
+        self._stale = True
+        self.render()
+
+    def listen(self, event: StepEvent) -> None:
+        """Take note of an event; it is drawn with the next `render`."""
+        if event.step not in self.steps:
+            self.steps.append(event.step)
+        self.cells[event.scope, event.step] = event
+        self._stale = True
+
+    def stop(self, label: str) -> None:
+        """Stop the clock."""
+        self.label, self._ended = label, self._clock()
+        self._stale = True
+        self.render()
+
+    def count(self, state: State) -> int:
+        """How many cells are in a state."""
+        return len([event for event in list(self.cells.values()) if event.state == state])
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start, or that the query took."""
+        if self._started is None:
+            return 0.0
+        return (self._ended if self._ended is not None else self._clock()) - self._started
+
+    def render(self) -> None:
+        """Draw. Called a few times a second while something runs; each property is one message."""
+        ended = sum(self.count(state) for state in _ENDED)
+        self.line.value = f"<span class='oda-elapsed'>{html.escape(self.label)} {self.elapsed_s:.1f} s</span>"
+        if not self._stale:
+            return
+        self._stale = False
+        self.bar.max, self.bar.value = max(1, len(self.cells)), ended
+        self.table.value = self._markup()
+
+    def _markup(self) -> str:
+        if not self.cells:
+            return ""
+        scopes = list(dict.fromkeys(scope for scope, _ in self.cells))
+        hidden = len(scopes) - _MOST_ROWS
+        head = "".join(f"<th>{html.escape(step)}</th>" for step in self.steps)
+        body = "".join(
+            f"<tr><th>{html.escape(scope)}</th>{''.join(self._cell(scope, step) for step in self.steps)}</tr>"
+            for scope in scopes[-_MOST_ROWS:]
+        )
+        more = f"<caption>{hidden} science windows above are not shown</caption>" if hidden > 0 else ""
+        return f"<table class='oda-matrix'>{more}<tr><th></th>{head}</tr>{body}</table>{self._failures()}"
+
+    def _cell(self, scope: str, step: str) -> str:
+        event = self.cells.get((scope, step))
+        if event is None:
+            return "<td></td>"
+        seconds = f" in {event.seconds:.2f} s" if event.seconds else ""
+        title = html.escape(f"{step} {event.state}{seconds} {event.message}".strip())
+        return f'<td class="oda-{event.state}" title="{title}">{_SIGNS[event.state]}</td>'
+
+    def _failures(self) -> str:
+        failed = {(e.scope, e.message) for e in self.cells.values() if e.state == "failed" and e.message}
+        lines = "".join(f"<li>{html.escape(scope)}: {html.escape(why)}</li>" for scope, why in sorted(failed)[:10])
+        return f"<ul class='oda-error'>{lines}</ul>" if lines else ""

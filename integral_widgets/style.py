@@ -1,0 +1,31 @@
+"""The page's style sheet, in JupyterLab's own colours so that light and dark themes both work."""
+
+from __future__ import annotations
+
+__all__ = ["STYLE"]
+
+STYLE = """<style>
+.oda-page { max-width: 1280px; margin: 0 auto; color: var(--jp-ui-font-color1, #222); }
+.oda-page h1 { font-size: 20px; margin: 4px 0 2px 0; }
+.oda-page h2 { font-size: 15px; margin: 12px 0 2px 0; }
+.oda-form { flex: 0 0 290px; padding-right: 18px; }
+.oda-results { flex: 1 1 440px; min-width: 0; }
+.oda-pair > .oda-field { flex: 1 1 0; min-width: 0; }
+.oda-field label { font-size: 12px; white-space: nowrap; line-height: 1.4; font-weight: 600; }
+.oda-error, .oda-error li { color: var(--jp-error-color0, #b71c1c); font-weight: 600; overflow-wrap: anywhere;
+  white-space: normal; line-height: 1.3; display: inline-block; }
+.oda-note { line-height: 1.4; overflow-wrap: anywhere; }
+.oda-simulated { display: block; background: #ffe08a; color: #3b2a00; padding: 6px 10px; border-radius: 4px;
+  font-weight: 600; }
+.oda-matrix { border-collapse: collapse; font-size: 12px; margin-top: 4px; }
+.oda-matrix th { font-weight: 500; padding: 1px 6px; text-align: left; }
+.oda-matrix td { min-width: 34px; text-align: center; border: 1px solid var(--jp-border-color2, #ccc); color: #111; }
+.oda-queued { background: #e4e4e4; } .oda-running { background: #8ec5ff; } .oda-computed { background: #9be09b; }
+.oda-restored { background: #bde6e0; } .oda-failed { background: #ff9d94; }
+.oda-sources { border-collapse: collapse; font-size: 13px; }
+.oda-sources th, .oda-sources td { padding: 2px 8px; text-align: right; border-bottom: 1px solid #8884; }
+.oda-sources th:first-child, .oda-sources td:first-child { text-align: left; }
+.oda-sources tr.oda-new td:first-child { color: #b000a8; font-weight: 600; }
+.oda-download { color: var(--jp-content-link-color, #0b5cad); text-decoration: underline; }
+.oda-size { opacity: 0.75; }
+</style>"""

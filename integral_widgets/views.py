@@ -1,0 +1,153 @@
+"""Results on the page: figures with their controls, the source table, what was left out."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+
+from integral_oda.products.source_list import Source
+from integral_widgets.bokeh_views import figure_widget, light_curve_figure, sky_image_figure
+from integral_widgets.downloads import download_list
+from integral_widgets.tasks import ImageResult, LightCurveResult
+
+__all__ = ["ImageView", "LightCurveView", "left_out_html", "source_table_html"]
+
+_PLANES = (("Significance", "significance"), ("Flux", "intensity"), ("Exposure", "exposure"))
+_STRETCHES = (("linear", "linear"), ("asinh", "asinh"), ("log", "log"))
+
+
+class _View:
+    """A figure that is made anew whenever a control changes; a finished one is never altered."""
+
+    def __init__(self, draw: Callable[[], Any], controls: Sequence[widgets.Widget]) -> None:
+        self._draw = draw
+        self.figure: Any = None
+        self.place = widgets.Box()
+        self.controls = widgets.HBox(list(controls), layout=widgets.Layout(flex_flow="row wrap"))
+        for control in controls:
+            control.observe(self.refresh, names="value")
+        self.refresh()
+
+    def refresh(self, _: Any = None) -> None:
+        """Draw the figure as the controls ask."""
+        self.figure = self._draw()
+        old, self.place.children = self.place.children, (figure_widget(self.figure),)
+        for widget in old:
+            widget.close()
+
+
+class ImageView:
+    """Sky image with its band, plane and colour scale to choose; sources; downloads.
+
+    Parameters
+    ----------
+    result : ImageResult
+        What the analysis gave.
+    """
+
+    def __init__(self, result: ImageResult) -> None:
+        self.result = result
+        bands = [(f"{image.band} keV", number) for number, image in enumerate(result.images)]
+        self.band = _choice("Band", bands)
+        self.plane = _choice("Show", _PLANES)
+        self.stretch = _choice("Scale", _STRETCHES)
+        controls = [self.band] if len(bands) > 1 else []
+        self.view = _View(self._figure, [*controls, self.plane, self.stretch])
+        self.widget = widgets.VBox(
+            [
+                self.view.controls,
+                self.view.place,
+                widgets.HTML(source_table_html(result.sources)),
+                widgets.HTML(left_out_html(result.summary)),
+                download_list(result.files),
+            ]
+        )
+        self.widget.add_class("oda-image")
+
+    def _figure(self) -> Any:
+        image = self.result.images[self.band.value]
+        return sky_image_figure(image, self.result.sources, self.plane.value, self.stretch.value)
+
+
+class LightCurveView:
+    """Light curve with its source to choose; downloads.
+
+    Parameters
+    ----------
+    result : LightCurveResult
+        What the analysis gave.
+    """
+
+    def __init__(self, result: LightCurveResult) -> None:
+        self.result = result
+        names = [(curve.name or "unnamed", number) for number, curve in enumerate(result.curves)]
+        self.source = _choice("Source", names)
+        self.view = _View(self._figure, [self.source] if len(names) > 1 else [])
+        self.widget = widgets.VBox(
+            [
+                self.view.controls,
+                self.view.place,
+                widgets.HTML(left_out_html(result.summary)),
+                download_list(result.files),
+            ]
+        )
+        self.widget.add_class("oda-light-curve")
+
+    def _figure(self) -> Any:
+        return light_curve_figure(self.result.curves[self.source.value])
+
+
+def _choice(description: str, options: Sequence[tuple[str, Any]]) -> widgets.Dropdown:
+    return widgets.Dropdown(
+        description=description,
+        options=options,
+        value=options[0][1],
+        layout=widgets.Layout(width="200px"),
+        style={"description_width": "50px"},
+    )
+
+
+def source_table_html(sources: Sequence[Source]) -> str:
+    """Sources, the most significant first, one row a source and band; names are text, never markup."""
+    if not sources:
+        return "<p class='oda-note'>No source above the threshold.</p>"
+    rows = [
+        _source_row(source, number)
+        for source in sorted(sources, key=lambda s: -s.significance)
+        for number in range(len(source.bands))
+    ]
+    titles = ("Source", "RA [deg]", "Dec [deg]", "90 % radius [′]", "Band [keV]", "Flux [counts/s]", "[mCrab]", "Sigma")
+    head = "".join(f"<th>{title}</th>" for title in titles)
+    return f"<table class='oda-sources'><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _source_row(source: Source, number: int) -> str:
+    band = source.bands[number]
+    mark = " (new)" if source.new else " (forced)" if source.forced else ""
+    mcrab = f"{band.flux_mcrab:.1f}" if math.isfinite(band.flux_mcrab) else ""
+    cells = (
+        html.escape(source.name + mark),
+        f"{source.ra_deg:.4f}",
+        f"{source.dec_deg:+.4f}",
+        f"{source.error_radius_arcmin:.2f}",
+        f"{band.e1_kev:g}-{band.e2_kev:g}",
+        f"{band.flux:.2f} ± {band.flux_error:.2f}",
+        mcrab,
+        f"{band.significance:.1f}",
+    )
+    kind = "oda-new" if source.new else "oda-known"
+    return f"<tr class='{kind}'>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def left_out_html(summary: Mapping[str, Any]) -> str:
+    """Science windows that were left out, with the reason, and how the result came about."""
+    windows = summary.get("science_windows", {})
+    lines = [f"{item['scw']} left out: {item['reason']}" for item in windows.get("left_out", ())]
+    nodes = summary.get("nodes")
+    if nodes:
+        lines.append(f"{nodes['computed']} steps computed, {nodes['restored']} taken from the store")
+    return "".join(f"<div class='oda-note'>{html.escape(line)}</div>" for line in lines)
