@@ -8,7 +8,10 @@ STYLE = """<style>
 .oda-page { max-width: 1280px; margin: 0 auto; color: var(--jp-ui-font-color1, #222); }
 .oda-page h1 { font-size: 20px; margin: 4px 0 2px 0; }
 .oda-page h2 { font-size: 15px; margin: 12px 0 2px 0; }
-.oda-form { flex: 0 0 290px; padding-right: 18px; }
+.oda-form { flex: 0 0 330px; padding-right: 18px; }
+.oda-form h2 { line-height: 1.4; }
+.oda-field .widget-html, .oda-field .jupyter-widget-html { line-height: 1.3; height: auto;
+  min-height: 0; margin: 2px 2px 0 2px; }
 .oda-results { flex: 1 1 440px; min-width: 0; }
 .oda-pair > .oda-field { flex: 1 1 0; min-width: 0; }
 .oda-field label { font-size: 12px; white-space: nowrap; line-height: 1.4; font-weight: 600; }
