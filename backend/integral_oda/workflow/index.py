@@ -197,8 +197,10 @@ class Index:
 
     def search(self, step: str, scope: str | None = None) -> list[Entry]:
         """Results of one step, of one scope or of all, the last used first."""
-        query = "SELECT * FROM entries WHERE step = ?1 AND (?2 IS NULL OR scope = ?2) ORDER BY used DESC"
-        rows = self._rows(query, (step, scope))
+        if scope is None:
+            rows = self._rows("SELECT * FROM entries WHERE step = ? ORDER BY used DESC", (step,))
+        else:
+            rows = self._rows("SELECT * FROM entries WHERE step = ? AND scope = ? ORDER BY used DESC", (step, scope))
         return [Entry(*row) for row in rows]
 
     def least_recently_used(self, number: int, after: tuple[float, str] = (-1.0, "")) -> list[tuple[float, str, int]]:

@@ -65,6 +65,11 @@ class FileLock:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def detach(self) -> int:
+        """Hand the held lock over as a file descriptor that the caller must close."""
+        descriptor, self._descriptor = self._descriptor, -1
+        return descriptor
+
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Hold the lock for the length of a ``with`` block."""
@@ -115,11 +120,11 @@ class Lease:
     def __init__(self, folder: Path) -> None:
         self._path = folder / f"{os.getpid()}-{uuid.uuid4().hex}"
         self._keys: set[str] = set()
-        descriptor = _open_locked(self._path)
-        if descriptor is None:
-            raise OutputError(f"the new file {self._path} is locked by somebody else")
-        self._descriptor = descriptor
-        self._end = weakref.finalize(self, _end_lease, self._path, descriptor)
+        # Somebody who looks for leases of the dead may have a hand on the new file for a moment.
+        lock = FileLock(self._path)
+        lock.acquire()
+        self._descriptor = lock.detach()
+        self._end = weakref.finalize(self, _end_lease, self._path, self._descriptor)
 
     def add(self, key: str) -> None:
         """Put a key under the lease."""

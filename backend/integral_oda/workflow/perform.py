@@ -129,5 +129,3 @@ def _compute(task: Task, inputs: Sequence[Any]) -> Any:
         except UnavailableError:
             time.sleep(_RETRY_WAIT_S * 2**attempt)
     return task.step.compute(inputs, task.parameters, task.raw)
-
-
