@@ -1,0 +1,94 @@
+"""A simulated source among the events of a real window."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integral_oda.archive.events import EventList
+from integral_oda.instrument.attitude import MISALIGNMENT, Attitude, Misalignment
+from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.pif import pixel_illumination
+from integral_oda.simulation.behaviour import draw_times, mean_rate
+from integral_oda.simulation.events import draw_rise_times
+from integral_oda.simulation.recipe import SourceModel
+from integral_oda.simulation.spectra import source_spectrum
+
+__all__ = ["inject"]
+
+_SECONDS_A_DAY = 86400.0
+
+
+def inject(
+    events: EventList,
+    source: SourceModel,
+    band: EnergyBand,
+    live_fraction: NDArray[np.float64] | float,
+    seed: int,
+    misalignment: Misalignment = MISALIGNMENT,
+) -> EventList:
+    """Add a simulated source to real events, in one energy band.
+
+    The expected counts of a pixel are good time x live fraction x flux x PIF / 8192.4, with the flux of the
+    source in the band. Injected events pass the standard selection.
+
+    Parameters
+    ----------
+    events : EventList
+        Real events; they are not changed.
+    source : SourceModel
+        The source; times of its behaviour count from TSTART.
+    band : EnergyBand
+        Injected events have energies in it.
+    live_fraction : float or ndarray
+        Fraction of the good time in which a pixel records events of the band: dead time, thresholds and
+        dead pixels; for all pixels or ``(134, 130)``.
+    seed : int
+        Of the random numbers; written into the header.
+    misalignment : Misalignment
+        Of ISGRI.
+
+    Returns
+    -------
+    EventList
+        All events in time order, with ``SIMULATE``, ``SEED`` and ``INJECTED`` (their number) in the header.
+    """
+    rng = np.random.default_rng(seed)
+    attitude = Attitude.from_keywords(events.header, misalignment)
+    ty, tz = (float(tangent) for tangent in attitude.tangents(source.ra, source.dec))
+    start = float(events.header["TSTART"])
+    good = (events.gti_ijd - start) * _SECONDS_A_DAY
+    spectrum = source_spectrum(source.spectrum, source.flux, _revolution(events)).cut(*band)
+    pif = pixel_illumination(ty, tz, float(np.sqrt(band.e1_kev * band.e2_kev))) if np.isfinite(ty + tz) else 0.0
+    flux = spectrum.total * mean_rate(source.behaviour, good)
+    expected = events.ontime_s * live_fraction * flux / OPEN_PIXELS * pif * np.ones(DETECTOR_SHAPE)
+    counts = rng.poisson(expected).ravel()
+    n = int(counts.sum())
+    time = start + np.sort(draw_times(source.behaviour, good, n, rng)) / _SECONDS_A_DAY
+    det_z, det_y = np.divmod(rng.permutation(np.repeat(np.arange(counts.size), counts)), DETECTOR_SHAPE[1])
+    new = EventList(
+        time_ijd=time,
+        energy_kev=spectrum.draw_energies(n, rng),
+        rise_time=draw_rise_times(n, rng),
+        det_y=det_y.astype(np.uint8),
+        det_z=det_z.astype(np.uint8),
+        select_flag=np.zeros(n, np.uint8),
+        gti_ijd=events.gti_ijd,
+        header={**events.header, "SIMULATE": True, "SEED": seed, "INJECTED": n},
+    )
+    return _merged(events, new)
+
+
+def _revolution(events: EventList) -> int:
+    return int(events.header.get("REVOL", 0))
+
+
+def _merged(events: EventList, new: EventList) -> EventList:
+    where = np.searchsorted(events.time_ijd, new.time_ijd, side="right")
+    columns = [field.name for field in fields(EventList) if field.name not in ("gti_ijd", "header")]
+    merged: dict[str, Any] = {name: np.insert(getattr(events, name), where, getattr(new, name)) for name in columns}
+    return replace(new, **merged)
