@@ -14,10 +14,11 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tests" / "workflow"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "workflow"))
 
 from kill_trials import Trial, run_trial
+
+REPORT = Path(__file__).resolve().parent / "reports" / "store_kill.json"
 
 
 def summary(trials: list[Trial], seed: int, seconds: float) -> dict[str, object]:
@@ -28,7 +29,7 @@ def summary(trials: list[Trial], seed: int, seconds: float) -> dict[str, object]
         "seed": seed,
         "wrong": sum(bool(trial.problems) for trial in trials),
         "problems": [problem for trial in trials for problem in trial.problems],
-        "kills_that_left_something_half_done": sum(trial.leftovers > 0 for trial in trials),
+        "kills_amid_writing_or_removing": sum(trial.leftovers > 0 for trial in trials),
         "results_at_the_kill": {"fewest": min(finished), "most": max(finished), "different": len(set(finished))},
         "latest_kill_s": round(max(trial.moment_s for trial in trials), 3),
         "seconds": round(seconds, 1),
@@ -46,9 +47,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         trials = [run_trial(Path(folder) / str(number), generator) for number in range(options.trials)]
     report = summary(trials, options.seed, time.perf_counter() - begin)
-    path = HERE / "reports" / "store_kill.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2))
     return 1 if report["wrong"] else 0
 

@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,14 +228,50 @@ class Store:
         OutputError
             When there is no space or the store cannot be written; nothing is left behind.
         """
-        aside = self.root / "aside" / task.key
-        try:
-            _remove(aside)
-            aside.mkdir()
+
+        def write(aside: Path) -> Manifest:
             task.step.save(value, aside)
             manifest = describe(task, aside, seconds)
             write_manifest(manifest, aside)
-            folder = self._put(aside, task.key, lease)
+            return manifest
+
+        return self._place(task.key, write, lease)
+
+    def receive(self, key: str, unpack: Callable[[Path], None]) -> bool:
+        """Take a result that comes with its manifest, unless it is there already; say whether it was taken.
+
+        Parameters
+        ----------
+        key : str
+            Its key.
+        unpack : callable
+            Puts its files into an empty folder.
+
+        Raises
+        ------
+        DataError
+            When it is damaged; nothing is left behind.
+        OutputError
+            When the store cannot be written.
+        """
+
+        def write(aside: Path) -> Manifest:
+            unpack(aside)
+            return self._checked(key, aside)
+
+        with self.lock(key).hold():
+            if self.find(key) is not None:
+                return False
+            self._place(key, write, None)
+        return True
+
+    def _place(self, key: str, write: Callable[[Path], Manifest], lease: Lease | None) -> Path:
+        aside = self.root / "aside" / key
+        try:
+            _remove(aside)
+            aside.mkdir()
+            manifest = write(aside)
+            folder = self._put(aside, key, lease)
         except OSError as exc:
             _remove(aside)
             raise OutputError(f"the store {self.root} cannot be written: {exc.strerror or exc}") from exc
@@ -243,7 +279,7 @@ class Store:
             _remove(aside)
             raise
         with self._verified_lock:
-            self._verified[task.key] = manifest.checksum
+            self._verified[key] = manifest.checksum
         self.index.add([_entry(manifest)])
         return folder
 
