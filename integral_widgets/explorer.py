@@ -24,6 +24,7 @@ from integral_oda.query import ImageQuery, LightCurveQuery, Query
 from integral_widgets.callbacks import error_html, safe_callback
 from integral_widgets.downloads import SERVED_ROOT
 from integral_widgets.forms import QueryForm
+from integral_widgets.heartbeat import Heartbeat
 from integral_widgets.progress import ProgressMatrix
 from integral_widgets.style import STYLE
 from integral_widgets.worker import Done, Failed, Message, Step, TaskError, Worker
@@ -328,7 +329,7 @@ class Explorer:
         results.add_class("oda-results")
         title = widgets.HTML(f"{STYLE}<h1>INTEGRAL/ISGRI: sky image and light curve</h1>")
         body = widgets.Box([form, results], layout=widgets.Layout(flex_flow="row wrap", align_items="flex-start"))
-        page = widgets.VBox([title, body])
+        page = widgets.VBox([title, Heartbeat().widget, body])
         page.add_class("oda-page")
         return page
 

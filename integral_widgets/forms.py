@@ -218,7 +218,9 @@ class QueryForm:
     def _value(self, name: str) -> Any:
         text = self.fields[name].text
         if name == "scw_list":
-            return tuple(re.split(r"[\s,;]+", text)) if text else ()
+            parts = re.split(r"[\s,;]+", text)
+            # As the command line passes it, but for @FILE: a page must not read files of its server.
+            return tuple(parts) if "@" in text else ",".join(parts)
         if not text:
             return None
         if name == "bands":

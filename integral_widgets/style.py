@@ -18,6 +18,8 @@ STYLE = """<style>
 .oda-error, .oda-error li { color: var(--jp-error-color0, #b71c1c); font-weight: 600; overflow-wrap: anywhere;
   white-space: normal; line-height: 1.3; display: inline-block; }
 .oda-note { line-height: 1.4; overflow-wrap: anywhere; }
+.oda-lost { background: #b71c1c; color: #fff; font-weight: 600; padding: 0 10px; border-radius: 4px; }
+.oda-lost a { color: #fff; }
 .oda-simulated { display: block; background: #ffe08a; color: #3b2a00; padding: 6px 10px; border-radius: 4px;
   font-weight: 600; }
 .oda-matrix { border-collapse: collapse; font-size: 12px; margin-top: 4px; }

@@ -87,6 +87,7 @@ class Worker:
         self._pending: set[int] = set()
         self._last = 0
         self._lock = threading.RLock()
+        self._reader: threading.Thread
 
     @property
     def pid(self) -> int | None:
@@ -111,7 +112,8 @@ class Worker:
                     stdout=subprocess.PIPE,
                     stderr=log,
                 )
-            threading.Thread(target=self._read, args=(self._process,), daemon=True, name="oda-worker").start()
+            self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True, name="oda-worker")
+            self._reader.start()
 
     def submit(self, task: Any) -> int:
         """Hand over a task; its messages carry the number returned."""
@@ -121,8 +123,10 @@ class Worker:
             assert self._process.stdin is not None
             self._last += 1
             self._pending.add(self._last)
-            pickle.dump((self._last, task), self._process.stdin)
-            self._process.stdin.flush()
+            # A process that is dying takes nothing; `_lost` then fails this task with the others.
+            with contextlib.suppress(BrokenPipeError):
+                pickle.dump((self._last, task), self._process.stdin)
+                self._process.stdin.flush()
             return self._last
 
     def cancel(self) -> None:
@@ -139,10 +143,11 @@ class Worker:
         self.cancel()
         if process is not None:
             process.wait(timeout=10)
+            self._reader.join(timeout=10)
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        with contextlib.suppress(EOFError, pickle.UnpicklingError):
+        with contextlib.suppress(EOFError, pickle.UnpicklingError), process.stdout:
             while True:
                 message = pickle.load(process.stdout)  # noqa: S301  our own child
                 with self._lock:
@@ -154,7 +159,10 @@ class Worker:
         self._lost(process)
 
     def _lost(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
         status = process.wait()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
         with self._lock:
             if process is not self._process:
                 return
@@ -183,6 +191,7 @@ def _claim_output() -> BinaryIO:
     """Keep standard output for messages: anything printed goes to standard error instead."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    sys.stdout = sys.stderr
     return out
 
 

@@ -1,0 +1,119 @@
+"""Figures hold what they must show; what the browser makes of them is tested in tests/browser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from integral_oda.products.light_curve import read_light_curve
+from integral_oda.products.sky_image import read_sky_images
+from integral_widgets.bokeh_views import figure_widget, light_curve_figure, sky_image_figure
+
+
+def renderers(figure, name):
+    return [renderer for renderer in figure.renderers if renderer.name == name]
+
+
+def column(figure, name, key):
+    return list(renderers(figure, name)[0].data_source.data[key])
+
+
+def test_pixels_travel_as_bytes_and_unobserved_ones_apart(image):
+    figure = sky_image_figure(image)
+    drawn = figure.renderers[0].data_source.data["image"][0]
+    assert drawn.dtype == np.uint8
+    assert drawn.shape == image.shape
+    assert (drawn[:5] == 255).all()
+    assert drawn[30, 50] == 254
+
+
+def test_a_large_mosaic_sends_less_than_a_megapixel_and_keeps_its_source(image_of):
+    figure = sky_image_figure(image_of(shape=(1700, 1500), peak=(901, 77)))
+    drawn, hover = (figure.renderers[i].data_source.data for i in (0, 1))
+    assert drawn["image"][0].size <= 2**20
+    assert np.count_nonzero(drawn["image"][0] == 254) == 1
+    assert hover["sigma"][0].size <= 2**18
+    assert np.nanmax(hover["sigma"][0]) == 25.0
+
+
+def test_the_pointer_reads_position_flux_error_and_significance(image):
+    hover = sky_image_figure(image).renderers[1].data_source.data
+    ra, dec = image.wcs.wcs_pix2world(50, 30, 0)
+    values = [float(hover[key][0][30, 50]) for key in ("ra", "dec", "flux", "error", "sigma")]
+    assert values == pytest.approx([float(ra), float(dec), 50.0, 2.0, 25.0], rel=1e-6)
+    assert np.isnan(hover["flux"][0][2, 2])
+
+
+def test_known_new_and_forced_sources_are_marked_apart(image, source):
+    sources = [source(), source("NEW_1", 291, 21, new=True), source("here", 289, 19, forced=True)]
+    figure = sky_image_figure(image, sources)
+    assert column(figure, "sources_known", "name") == ["SGR 1935+2154"]
+    assert column(figure, "sources_new", "name") == ["NEW_1"]
+    assert column(figure, "sources_forced", "name") == ["here"]
+    known, new = renderers(figure, "sources_known")[0].glyph, renderers(figure, "sources_new")[0].glyph
+    assert (known.marker, known.line_color) != (new.marker, new.line_color)
+
+
+def test_a_source_is_marked_where_it_is(image, source):
+    figure = sky_image_figure(image, [source(ra=290.0, dec=20.0)])
+    assert column(figure, "sources_known", "column") == pytest.approx([59.5])
+    assert column(figure, "sources_known", "row") == pytest.approx([39.5])
+
+
+def test_sources_outside_or_behind_are_left_out(image, source):
+    figure = sky_image_figure(image, [source(ra=270.0), source("behind", 110.0, -20.0)])
+    assert not renderers(figure, "sources_known")
+
+
+@pytest.mark.parametrize(("plane", "title"), [("intensity", "Flux"), ("exposure", "Exposure")])
+def test_other_planes_have_their_own_colours(image, plane, title):
+    figure = sky_image_figure(image, plane=plane, stretch="asinh")
+    assert figure.title.text.startswith(title)
+    bar = figure.right[0]
+    labels = [float(bar.major_label_overrides[tick]) for tick in bar.ticker.ticks]
+    assert labels == sorted(labels)
+    assert bar.ticker.ticks == sorted(bar.ticker.ticks)
+
+
+def test_a_flat_empty_image_can_be_drawn(image):
+    image.variance[:] = 0
+    assert (sky_image_figure(image).renderers[0].data_source.data["image"][0] == 255).all()
+
+
+def test_a_light_curve_shows_every_bin_with_its_error(curve):
+    data = curve(40)
+    shown = renderers(light_curve_figure(data), "errors")[0].data_source.data
+    assert shown["rate"] == pytest.approx(data.rate)
+    assert shown["high"] - shown["low"] == pytest.approx(2 * data.error)
+    assert shown["seconds"][0] == pytest.approx(50.0, abs=1e-3)
+
+
+def test_no_burst_is_lost_among_35000_bins(curve):
+    data = curve(35_000, width_s=0.1)
+    data.rate[[12_345, 20_001]] = 900.0, 700.0
+    shown = renderers(light_curve_figure(data), "bins")[0].data_source.data
+    assert len(shown["rate"]) <= 4000
+    assert {900.0, 700.0} <= set(shown["rate"])
+    assert shown["seconds"][np.argmax(shown["rate"])] == pytest.approx(1234.55, abs=1e-3)
+
+
+def test_an_empty_light_curve_gives_an_empty_figure(curve):
+    assert "SGR" in light_curve_figure(curve(0)).title.text
+
+
+def test_a_finished_figure_becomes_a_widget_of_its_state(image):
+    figure = sky_image_figure(image)
+    widget = figure_widget(figure)
+    assert figure.title.text in str(widget.render_bundle["docs_json"])
+    widget.close()
+
+
+def test_osa_products_are_drawn(real_data, recwarn):
+    path = real_data / "volodymyrss_pymosaics" / "isgri_sky_ima_1.fits.gz"
+    drawn = sky_image_figure(read_sky_images(path)[0]).renderers[0].data_source.data["image"][0]
+    assert drawn.shape == (400, 400)
+    assert drawn.max() == 255
+    curve = next((real_data / "volodymyrss_grb221009").glob("oda_8201*SGR*"))
+    shown = renderers(light_curve_figure(read_light_curve(curve)), "bins")[0].data_source.data
+    assert max(shown["rate"]) == pytest.approx(57.65, abs=0.01)
+    recwarn.clear()

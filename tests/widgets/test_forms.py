@@ -1,0 +1,140 @@
+"""The form asks what the models ask and says what the command line says."""
+
+from __future__ import annotations
+
+import html
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from integral_oda.errors import RequestError
+from integral_oda.query import ImageQuery, LightCurveQuery, make_query
+from integral_widgets.forms import QueryForm
+
+SCW = "255900280010.001"
+
+
+@pytest.fixture
+def form(tmp_path):
+    made = QueryForm((ImageQuery, LightCurveQuery), tmp_path / "uploads")
+    made.set(scw_list=SCW)
+    return made
+
+
+def shown_errors(form):
+    return {name: field.error.value for name, field in form.fields.items() if field.error.value}
+
+
+def test_there_is_one_input_for_every_parameter(form):
+    assert set(form.fields) == set(ImageQuery.model_fields) | set(LightCurveQuery.model_fields)
+
+
+def test_titles_and_defaults_are_those_of_the_models(form):
+    for kind in (ImageQuery, LightCurveQuery):
+        for name, info in kind.model_fields.items():
+            assert info.title in form.fields[name].widget.children[0].value
+    assert form.query(ImageQuery) == ImageQuery(scw_list=[SCW])
+    assert form.query(LightCurveQuery) == LightCurveQuery(scw_list=[SCW])
+
+
+def test_what_is_typed_is_what_is_asked(form):
+    form.set(scw_list=f"{SCW}\n255900290010", src_name="Crab", bands="20-40, 40-80.5", time_bin="0.1", E1_keV="15")
+    image, curve = form.query(ImageQuery), form.query(LightCurveQuery)
+    assert image.scw_list == (SCW, "255900290010.001")
+    assert image.bands == ((20, 40), (40, 80.5))
+    assert (curve.src_name, curve.time_bin, curve.E1_keV) == ("Crab", 0.1, 15)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "values"),
+    [
+        ("scw_list", "2559", {"scw_list": "2559"}),
+        ("bands", "28-1001", {"bands": ((28.0, 1001.0),)}),
+        ("bands", "28.3-80", {"bands": ((28.3, 80.0),)}),
+        ("detection_threshold", "1", {"detection_threshold": "1"}),
+        ("RA", "361", {"RA": "361", "DEC": "0"}),
+    ],
+)
+def test_an_error_stands_beside_its_field_in_the_sentence_of_the_command_line(form, name, text, values):
+    with pytest.raises(RequestError) as expected:
+        make_query(ImageQuery, **{"scw_list": (SCW,), **values})
+    form.set(**{name: text} | ({"DEC": "0"} if name == "RA" else {}))
+    with pytest.raises(RequestError) as told:
+        form.query(ImageQuery)
+    assert str(told.value) == str(expected.value)
+    assert list(shown_errors(form)) == [name]
+    assert str(told.value) in html.unescape(shown_errors(form)[name])
+
+
+def test_errors_show_while_typing_and_go_when_mended(form):
+    form.set(time_bin="-5")
+    assert "time_bin" in shown_errors(form)
+    form.set(time_bin="5")
+    assert not shown_errors(form)
+
+
+@pytest.mark.parametrize(("kind", "texts"), [(ImageQuery, {"bands": "80-28"}), (LightCurveQuery, {"E1_keV": "90"})])
+def test_a_band_upside_down_is_told(form, kind, texts):
+    form.set(**texts)
+    with pytest.raises(RequestError, match="upside down"):
+        form.query(kind)
+    assert "upside down" in "".join(shown_errors(form).values()) + form.general.value
+
+
+def test_an_empty_list_of_windows_is_told_only_when_asked_for(form):
+    form.set(scw_list="")
+    assert not shown_errors(form)
+    with pytest.raises(RequestError, match="at least one"):
+        form.query(ImageQuery)
+    assert "scw_list" in shown_errors(form)
+
+
+def test_a_file_of_the_server_is_never_read_through_the_form(form, tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("hidden words\n")
+    form.set(scw_list=f"@{secret}")
+    with pytest.raises(RequestError) as told:
+        form.query(ImageQuery)
+    assert "hidden" not in str(told.value)
+
+
+def test_a_link_brings_the_query_back(form, tmp_path):
+    form.set(src_name="4U 1700-377 & co", bands="20-40,40-80", time_bin="12.5")
+    other = QueryForm((ImageQuery, LightCurveQuery), tmp_path)
+    assert other.read_query_string("?" + form.query_string()) == []
+    assert other.query(ImageQuery) == form.query(ImageQuery)
+    assert other.query(LightCurveQuery) == form.query(LightCurveQuery)
+
+
+def test_a_link_holds_only_what_differs_from_the_defaults(form):
+    assert form.query_string() == f"scw_list={SCW}"
+
+
+def test_bad_values_of_a_link_are_told_and_unknown_keys_and_paths_refused(form):
+    refused = form.read_query_string("bands=5-6&colour=red&catalog=/etc/passwd")
+    assert "bands" in shown_errors(form)
+    assert [sentence.split(" = ")[0] for sentence in refused] == ["colour", "catalog"]
+    assert form.fields["catalog"].text == ""
+
+
+def test_an_uploaded_catalogue_goes_to_disk_and_out_of_memory(form, tmp_path):
+    field = form.fields["catalog"]
+    field.upload.value = (
+        {
+            "name": "../../my list.ecsv",
+            "type": "",
+            "size": 3,
+            "content": memoryview(b"abc"),
+            "last_modified": datetime(2022, 10, 12, tzinfo=UTC),
+        },
+    )
+    path = Path(field.text)
+    assert path.parent == tmp_path / "uploads"
+    assert path.read_bytes() == b"abc"
+    assert field.upload.value == ()
+
+
+def test_there_is_no_input_for_an_unknown_name(form):
+    with pytest.raises(RequestError, match="no such parameter"):
+        form.set(colour="red")

@@ -1,0 +1,47 @@
+"""The celestial grid lies where the WCS says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from integral_widgets.graticule import graticule, line_step
+
+
+def test_every_point_of_a_line_has_the_coordinate_of_its_label(image):
+    lines = graticule(image.wcs, image.shape)
+    assert {line.axis for line in lines} == {"RA", "Dec"}
+    for line in lines:
+        seen = np.isfinite(line.column)
+        ra, dec = image.wcs.wcs_pix2world(line.column[seen], line.row[seen], 0)
+        assert np.allclose(ra if line.axis == "RA" else dec, line.value_deg, atol=1e-6)
+
+
+def test_lines_and_labels_stay_inside_the_image(image):
+    rows, columns = image.shape
+    for line in graticule(image.wcs, image.shape):
+        column, row = line.label_point
+        assert -0.5 < column < columns - 0.5
+        assert -0.5 < row < rows - 0.5
+        assert np.nanmax(line.column) < columns - 0.5
+
+
+def test_labels_name_the_coordinate_and_its_sign(image):
+    assert {"RA 290°", "Dec +20°"} <= {line.label for line in graticule(image.wcs, image.shape)}
+
+
+def test_a_field_across_zero_has_lines_on_both_sides(image):
+    image.wcs.wcs.crval = [0.0, 0.0]
+    labels = {line.label for line in graticule(image.wcs, image.shape)}
+    assert {"RA 358°", "RA 0°", "RA 2°", "Dec +0°"} <= labels
+
+
+def test_a_field_around_the_pole_has_lines_all_around(image):
+    image.wcs.wcs.crval = [0.0, 90.0]
+    values = {line.value_deg for line in graticule(image.wcs, image.shape) if line.axis == "RA"}
+    assert {0.0, 90.0, 180.0, 270.0} <= values
+
+
+@pytest.mark.parametrize(("extent", "step"), [(0.5, 0.1), (8.0, 2.0), (12.0, 2.0), (29.0, 5.0), (360.0, 30.0)])
+def test_distance_of_lines_is_round(extent, step):
+    assert line_step(extent) == step

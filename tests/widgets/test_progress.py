@@ -1,0 +1,61 @@
+"""The matrix shows what each step of each window is doing."""
+
+from __future__ import annotations
+
+from integral_oda.workflow.progress import StepEvent
+from integral_widgets.progress import ProgressMatrix
+
+SCW = "255900280010.001"
+
+
+def started():
+    times = iter(range(100))
+    matrix = ProgressMatrix(clock=lambda: float(next(times)))
+    matrix.start("Sky image")
+    return matrix
+
+
+def test_a_cell_has_the_colour_of_its_last_state():
+    matrix = started()
+    for state in ("queued", "running", "computed"):
+        matrix.listen(StepEvent(SCW, "COR", state, 1.5))
+    matrix.listen(StepEvent(SCW, "IMA", "restored"))
+    matrix.render()
+    assert 'class="oda-computed" title="COR computed in 1.50 s"' in matrix.table.value
+    assert 'class="oda-restored"' in matrix.table.value
+    assert "oda-running" not in matrix.table.value
+    assert (matrix.bar.value, matrix.bar.max) == (2, 2)
+
+
+def test_a_failure_says_why_and_nothing_in_it_is_markup():
+    matrix = started()
+    matrix.listen(StepEvent(SCW, "COR", "failed", 0, "x.fits: <b>damaged</b>"))
+    matrix.render()
+    assert "x.fits: &lt;b&gt;damaged&lt;/b&gt;" in matrix.table.value
+    assert matrix.count("failed") == 1
+
+
+def test_elapsed_time_stops_with_the_query():
+    matrix = started()
+    matrix.stop("Done in")
+    assert matrix.elapsed_s == matrix.elapsed_s
+    assert matrix.line.value.startswith("<span class='oda-elapsed'>Done in")
+
+
+def test_many_windows_do_not_flood_the_page():
+    matrix = started()
+    for number in range(1000):
+        matrix.listen(StepEvent(f"{number:012d}.001", "COR", "queued"))
+    matrix.render()
+    assert matrix.table.value.count("<tr>") == 41
+    assert "960 science windows above are not shown" in matrix.table.value
+
+
+def test_nothing_is_sent_twice():
+    matrix = started()
+    matrix.listen(StepEvent(SCW, "COR", "running"))
+    matrix.render()
+    sent = []
+    matrix.table.observe(sent.append)
+    matrix.render()
+    assert not sent
