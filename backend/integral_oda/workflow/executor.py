@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import heapq
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from integral_oda.errors import DataError, IntegralOdaError, UnavailableError
-from integral_oda.workflow.graph import Node, is_tolerant, raw_files, walk
-from integral_oda.workflow.locks import Lease
-from integral_oda.workflow.perform import Ending, Performed, inherited_failure, perform, task_on_survivors
+from integral_oda.errors import DataError, UnavailableError
+from integral_oda.workflow.graph import Node, is_tolerant, raw_files
+from integral_oda.workflow.perform import (
+    Ending,
+    Performed,
+    inherited_failure,
+    look_up_in,
+    perform,
+    task_on_survivors,
+)
 from integral_oda.workflow.progress import Listener, State, StepEvent, silent
+from integral_oda.workflow.schedule import Cell, Schedule
 from integral_oda.workflow.store import Store
 
 __all__ = ["Execution", "Executor", "Outcome", "execute"]
@@ -58,31 +64,6 @@ class Executor(Protocol):
         strict: bool = False,
     ) -> Execution:
         """Carry out a graph, see `execute`."""
-
-
-@dataclass(eq=False)
-class Cell:
-    """State of one distinct node while a graph is carried out; nodes with the same key share one."""
-
-    node: Node
-    order: int
-    inputs: list[Cell] = field(default_factory=list)
-    users: list[Cell] = field(default_factory=list)
-    waiting: int = 0
-    is_target: bool = False
-    key: str | None = None
-    state: State = "queued"
-    value: Any = None
-    has_value: bool = False
-    folder: Path | None = None
-    seconds: float = 0.0
-    error: IntegralOdaError | None = None
-    inherited: bool = False
-
-    @property
-    def settled(self) -> bool:
-        """Whether it has ended, well or not."""
-        return self.state in ("computed", "restored", "failed")
 
 
 class Execution:
@@ -212,93 +193,6 @@ def execute(
     return run.execute(targets)
 
 
-class Plan:
-    """Which nodes of a graph are known already, which are to be done, and who waits for whom.
-
-    Parameters
-    ----------
-    store : Store or None
-        Where results are looked for.
-    lease : Lease or None
-        Keeps what is found from being pruned.
-    settled : callable
-        Told of every node that needs no work, because it is known or is bound to fail.
-    """
-
-    def __init__(self, store: Store | None, lease: Lease | None, settled: Callable[[Cell, Performed], None]) -> None:
-        self._store, self._lease, self._settled = store, lease, settled
-        self.cells: dict[Node, Cell] = {}
-        self.to_do: list[Cell] = []
-        self._by_key: dict[str, Cell] = {}
-
-    def add(self, targets: Iterable[Node]) -> None:
-        """Plan what is needed for some targets."""
-        targets = list(targets)
-        if self._store is not None:
-            self._store.fingerprints.prime(raw_files(targets))
-        keys = {node: _key(node) for node in walk(targets)}
-        for target in targets:
-            self._need(target, keys).is_target = True
-
-    def _need(self, target: Node, keys: Mapping[Node, str | IntegralOdaError]) -> Cell:
-        # Depth first without recursion: inputs come before what needs them, and a window's chain is not interrupted.
-        pending = [(target, self._enter(target, keys))]
-        while pending:
-            node, rest = pending[-1]
-            child = next(rest, None)
-            if child is None:
-                pending.pop()
-                self._connect(self.cells[node], node)
-            elif child not in self.cells:
-                pending.append((child, self._enter(child, keys)))
-        return self.cells[target]
-
-    def _enter(self, node: Node, keys: Mapping[Node, str | IntegralOdaError]) -> Iterator[Node]:
-        key = keys[node]
-        twin = self._by_key.get(key) if isinstance(key, str) else None
-        if twin is not None:
-            self.cells[node] = twin
-            return iter(())
-        cell = self.cells[node] = Cell(node, order=0)
-        if isinstance(key, str):
-            self._by_key[key] = cell
-            return self._look_up(cell, key)
-        broken = [item for item in node.inputs if not isinstance(keys[item], str)]
-        if not broken:
-            self._settled(cell, Performed("failed", error=key))
-        # What is bound to fail does not need its other inputs, unless it gathers what is left.
-        return iter(node.inputs if is_tolerant(node.step) else broken)
-
-    def _look_up(self, cell: Cell, key: str) -> Iterator[Node]:
-        folder = self._store.find(key, self._lease) if self._store is not None else None
-        known = self._store.known_failure(key) if self._store is not None and folder is None else None
-        if folder is not None:
-            cell.key = key
-            self._settled(cell, Performed("restored", folder=folder))
-        elif known is not None:
-            self._settled(cell, Performed("failed", error=known))
-        else:
-            return iter(cell.node.inputs)
-        return iter(())
-
-    def _connect(self, cell: Cell, node: Node) -> None:
-        if cell.settled or cell.node is not node:
-            return
-        cell.order = len(self.to_do)
-        self.to_do.append(cell)
-        cell.inputs = [self.cells[item] for item in node.inputs if item in self.cells]
-        for item in dict.fromkeys(cell.inputs):
-            item.users.append(cell)
-            cell.waiting += not item.settled
-
-
-def _key(node: Node) -> str | IntegralOdaError:
-    try:
-        return node.key
-    except DataError as exc:
-        return exc
-
-
 class InProcessRun:
     """One execution in this process."""
 
@@ -309,7 +203,9 @@ class InProcessRun:
 
     def execute(self, targets: Sequence[Node]) -> Execution:
         """Carry out what is needed for some targets."""
-        plan = Plan(self._store, self._lease, self._settle)
+        if self._store is not None:
+            self._store.fingerprints.prime(raw_files(targets))
+        plan = Schedule(look_up_in(self._store, self._lease), self._settle)
         plan.add(targets)
         for cell in plan.to_do:
             self._tell(cell, "queued")

@@ -13,7 +13,7 @@ from integral_oda.workflow.graph import Input, Node, Task, is_tolerant
 from integral_oda.workflow.locks import Lease
 from integral_oda.workflow.store import Store
 
-__all__ = ["Ending", "Performed", "inherited_failure", "perform", "task_on_survivors"]
+__all__ = ["Ending", "LookUp", "Performed", "inherited_failure", "look_up_in", "perform", "task_on_survivors"]
 
 Ending = Literal["computed", "restored", "failed"]
 
@@ -45,6 +45,9 @@ class Performed:
     error: IntegralOdaError | None = None
 
 
+LookUp = Callable[[str], Performed | None]
+
+
 def inherited_failure(node: Node, errors: Sequence[IntegralOdaError | None]) -> IntegralOdaError | None:
     """Give the error with which a node fails because of its inputs, if it does.
 
@@ -70,6 +73,21 @@ def task_on_survivors(node: Node, keys: Sequence[str | None]) -> Task:
     """Cut a node loose on those of its inputs that have a key, that is, have not failed."""
     pairs = zip(node.inputs, keys, strict=True)
     return node.task_on(Input(item.scope, key) for item, key in pairs if key is not None)
+
+
+def look_up_in(store: Store | None, lease: Lease | None) -> LookUp:
+    """Look keys up in a store; what is found stays under a lease."""
+
+    def look_up(key: str) -> Performed | None:
+        if store is None:
+            return None
+        folder = store.find(key, lease)
+        if folder is not None:
+            return Performed("restored", folder=folder)
+        known = store.known_failure(key)
+        return None if known is None else Performed("failed", error=known)
+
+    return look_up
 
 
 def perform(
@@ -99,13 +117,9 @@ def perform(
     OutputError
         When the result cannot be written: that is no fault of this node, and the next one would meet it too.
     """
-    if store is not None:
-        folder = store.find(task.key, lease)
-        if folder is not None:
-            return Performed("restored", folder=folder)
-        known = store.known_failure(task.key)
-        if known is not None:
-            return Performed("failed", error=known)
+    known = look_up_in(store, lease)(task.key)
+    if known is not None:
+        return known
     announce()
     begin = time.perf_counter()
     try:

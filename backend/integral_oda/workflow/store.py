@@ -184,6 +184,14 @@ class Store:
             self._verified[key] = checksum
         return manifest
 
+    def peek(self, key: str) -> bool:
+        """Whether a result is there and whole, without counting that as a use."""
+        try:
+            self._checked(key, self.folder(key))
+        except DataError:
+            return False
+        return True
+
     def manifest(self, key: str) -> Manifest:
         """Read what a stored result was made from.
 
