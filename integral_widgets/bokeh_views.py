@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from integral_oda.products.sky_image import SkyImage
     from integral_oda.products.source_list import Source
 
-__all__ = ["Plane", "figure_widget", "light_curve_figure", "load_bokeh", "sky_image_figure"]
+__all__ = ["Plane", "close_figure_widget", "figure_widget", "light_curve_figure", "load_bokeh", "sky_image_figure"]
 
 Figure = Any  # Bokeh's annotations know neither its styling arguments nor integer images
 Plane = Literal["significance", "intensity", "exposure"]
@@ -46,6 +46,16 @@ def figure_widget(figure: Figure) -> DOMWidget:
     from jupyter_bokeh import BokehModel
 
     return BokehModel(figure)
+
+
+def close_figure_widget(widget: DOMWidget) -> None:
+    """Let go of a figure's widget.
+
+    Not with its own ``close``: that fails when Python's garbage collection calls it a second time.
+    """
+    from ipywidgets import DOMWidget
+
+    DOMWidget.close(widget)
 
 
 def sky_image_figure(

@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from integral_oda.products.source_list import Source
-from integral_widgets.bokeh_views import figure_widget, light_curve_figure, sky_image_figure
+from integral_widgets.bokeh_views import close_figure_widget, figure_widget, light_curve_figure, sky_image_figure
 from integral_widgets.downloads import download_list
 from integral_widgets.tasks import ImageResult, LightCurveResult
 
@@ -37,7 +37,7 @@ class _View:
         self.figure = self._draw()
         old, self.place.children = self.place.children, (figure_widget(self.figure),)
         for widget in old:
-            widget.close()
+            close_figure_widget(widget)
 
 
 class ImageView:

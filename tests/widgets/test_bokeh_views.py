@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 
 from integral_oda.products.light_curve import read_light_curve
 from integral_oda.products.sky_image import read_sky_images
-from integral_widgets.bokeh_views import figure_widget, light_curve_figure, sky_image_figure
+from integral_widgets.bokeh_views import close_figure_widget, figure_widget, light_curve_figure, sky_image_figure
 
 
 def renderers(figure, name):
@@ -105,7 +107,9 @@ def test_a_finished_figure_becomes_a_widget_of_its_state(image):
     figure = sky_image_figure(image)
     widget = figure_widget(figure)
     assert figure.title.text in str(widget.render_bundle["docs_json"])
-    widget.close()
+    close_figure_widget(widget)
+    del widget
+    gc.collect()
 
 
 def test_osa_products_are_drawn(real_data, recwarn):
