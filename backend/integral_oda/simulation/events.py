@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Self
@@ -123,10 +122,12 @@ def draw_source(
         Source of randomness.
     """
     time_s = setting.recorded_time_s * mean_rate(behaviour, setting.recorded_s + setting.start_s)
+    # Diffuse emission is soft: one energy does for its many directions.
+    edges = _PIF_EDGES_KEV if len(directions) == 1 else (_PIF_EDGES_KEV[0], _PIF_EDGES_KEV[-1])
     parts = []
-    for e1, e2 in itertools.pairwise(_PIF_EDGES_KEV):
+    for e1, e2 in itertools.pairwise(edges):
         part = spectrum.cut(e1, e2)
-        pif = true_illumination(setting.nuisances, directions, math.sqrt(e1 * e2))
+        pif = true_illumination(setting.nuisances, directions, part.mean_energy_kev)
         expected = time_s * setting.plane.live_fraction * part.total / OPEN_PIXELS * pif
         parts.append(_draw(setting, expected, part, behaviour, rng))
     return DrawnEvents.joined(parts)

@@ -49,6 +49,12 @@ class CountSpectrum:
         """Counts/s over all energies."""
         return float(self.rate.sum())
 
+    @property
+    def mean_energy_kev(self) -> float:
+        """Mean energy of the counts; the middle of the range if there are none."""
+        centres = (self.edges_kev[1:] + self.edges_kev[:-1]) / 2
+        return float(np.average(centres, weights=self.rate if self.rate.any() else None))
+
     def band_rate(self, e1_kev: float, e2_kev: float) -> float:
         """Counts/s in [e1_kev, e2_kev); a bin that is cut counts in part."""
         cumulative = np.concatenate([[0.0], np.cumsum(self.rate)])

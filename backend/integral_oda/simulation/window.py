@@ -225,10 +225,11 @@ def _plane_truth(plane: DetectorPlane) -> dict[str, Any]:
 
 
 def _source_list(sources: Sequence[SourceModel]) -> str:
-    lines = [
-        "# %ECSV 1.0", "# ---", "# datatype:", "# - {name: name, datatype: string}",
-        "# - {name: ra, unit: deg, datatype: float64}", "# - {name: dec, unit: deg, datatype: float64}", "name,ra,dec",
-    ]  # fmt: skip
-    lines.insert(6, "# delimiter: ','")
-    lines += [f'"{source.name}",{source.ra!r},{source.dec!r}' for source in sources if source.catalogued]
+    columns = ("name, datatype: string", "ra, unit: deg, datatype: float64", "dec, unit: deg, datatype: float64")
+    lines = ["# %ECSV 1.0", "# ---", "# delimiter: ','", "# datatype:", *(f"# - {{name: {text}}}" for text in columns)]
+    lines.append("name,ra,dec")
+    for source in sources:
+        if source.catalogued:
+            name = source.name.replace('"', '""')
+            lines.append(f'"{name}",{source.ra!r},{source.dec!r}')
     return "\n".join(lines) + "\n"
