@@ -55,7 +55,11 @@ def simulate_command(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.yaml", help="What to simulate.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Root of the archive to write.")],
 ) -> None:
-    """Simulate science windows with known truth and write them as an archive."""
+    """Simulate science windows with known truth and write them as an archive.
+
+    A recipe names pointings or a dither pattern, sources with spectrum and behaviour, background, the state of
+    the detector and nuisances; integral_oda.simulation.recipe.Recipe describes every field.
+    """
     from integral_oda.simulation.recipe import read_recipe
     from integral_oda.simulation.window import simulate
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -75,11 +74,8 @@ def test_the_real_window_reads_as_with_astropy(sample_archive):
 
 
 @pytest.mark.parametrize("part", ["first300s", "28_80keV"])
-def test_real_extracts_read_as_with_astropy(part):
-    folder = os.environ.get("INTEGRAL_ODA_TESTDATA")
-    if folder is None:
-        pytest.skip("INTEGRAL_ODA_TESTDATA is not set")
-    path = Path(folder) / f"dominp_isgri/isgri_events_255900280010_{part}.fits.gz"
+def test_real_extracts_read_as_with_astropy(real_data, part):
+    path = real_data / "dominp_isgri" / f"isgri_events_255900280010_{part}.fits.gz"
     assert_as_astropy(read_events(path), path)
 
 

@@ -52,6 +52,7 @@ def test_what_is_written_into_truth_makes_the_same_recipe(tmp_path):
         ({"dither": {"ra": 1, "dec": 1}}, "recipe", "pointings or dither"),
         ({"sources": [CRAB, CRAB]}, "recipe", "name of its own"),
         ({"gaps_s": [[30, 20]]}, "recipe", "later stop"),
+        ({"first_pointing": 9999, "pointings": [POINTING] * 2}, "recipe", "up to 9999"),
         ({"seeds": 3}, "seeds", "not permitted"),
         ({"seed": -1}, "seed", "greater than or equal to 0"),
         ({"detector": {"dead_time": 1.0}}, "detector.dead_time", "less than 1"),

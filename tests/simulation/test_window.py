@@ -261,6 +261,13 @@ def test_a_window_that_is_there_is_not_overwritten(tmp_path):
     assert Archive(tmp_path).events_file("066500010010.001").read_bytes() == before
 
 
+def test_nothing_is_written_if_one_of_the_windows_is_there(tmp_path):
+    simulate(recipe_of(duration_s=10, first_pointing=2), tmp_path)
+    with pytest.raises(OutputError, match=r"066500020010\.001"):
+        simulate(recipe_of(duration_s=10, pointings=[POINTING] * 2), tmp_path)
+    assert [scw.pointing for scw in Archive(tmp_path).windows()] == [2]
+
+
 def test_an_output_path_under_a_regular_file(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):

@@ -123,8 +123,8 @@ class Archive:
 
     def _absent(self, scw: ScwId) -> DataError:
         return DataError(
-            f"science window {scw} is not in the archive {self.root}: "
-            "put it there with `integral-oda archive sample` or `integral-oda archive fetch`"
+            f"science window {scw} is not in the archive {self.root}: `integral-oda archive list` says what is, "
+            "`integral-oda archive sample` fetches the real sample 255900280010.001"
         )
 
 

@@ -19,7 +19,7 @@ from integral_oda.errors import OutputError
 from integral_oda.instrument.detector import DETECTOR_SHAPE
 from integral_oda.simulation.events import DrawnEvents
 
-__all__ = ["SimulatedWindow", "write_window"]
+__all__ = ["SimulatedWindow", "free_folder", "write_window"]
 
 Array = NDArray[np.float64]
 Columns = Sequence[tuple[str, str, str | None]]
@@ -112,9 +112,7 @@ def write_window(window: SimulatedWindow, root: Path, extra: Mapping[str, str]) 
     OutputError
         If the window is there already or the folder cannot be written.
     """
-    folder = root / "scw" / f"{window.scw.revolution:04d}" / str(window.scw)
-    if folder.exists():
-        raise OutputError(f"{folder}: a science window is there already")
+    folder = free_folder(root, window.scw)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{window.scw}.", dir=folder.parent))
@@ -128,6 +126,20 @@ def write_window(window: SimulatedWindow, root: Path, extra: Mapping[str, str]) 
             shutil.rmtree(aside, ignore_errors=True)
     except OSError as exc:
         raise OutputError(f"{folder}: cannot be written ({exc.strerror or exc})") from exc
+    return folder
+
+
+def free_folder(root: Path, scw: ScwId) -> Path:
+    """Folder for a new science window below the root of an archive.
+
+    Raises
+    ------
+    OutputError
+        If the window is there already.
+    """
+    folder = root / "scw" / f"{scw.revolution:04d}" / str(scw)
+    if folder.exists():
+        raise OutputError(f"{folder}: a science window is there already")
     return folder
 
 

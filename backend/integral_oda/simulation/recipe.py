@@ -348,10 +348,17 @@ class Recipe(_Part):
     misalignment_arcmin: tuple[Finite, Finite] | None = None
     nuisances: Nuisances = Nuisances()
 
+    @property
+    def count(self) -> int:
+        """Number of windows."""
+        return len(self.pointings) if self.dither is None else self.dither.count
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if (not self.pointings) == (self.dither is None):
             raise ValueError("give pointings or dither, one of the two")
+        if self.first_pointing + self.count - 1 > 9999:
+            raise ValueError("pointings are numbered up to 9999 from first_pointing on")
         names = [source.name for source in self.sources]
         if len(set(names)) < len(names):
             raise ValueError("every source needs a name of its own")

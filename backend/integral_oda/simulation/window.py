@@ -16,7 +16,7 @@ from integral_oda.errors import RequestError
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.simulation.behaviour import mean_rate
 from integral_oda.simulation.events import DrawnEvents, WindowSetting, draw_background, draw_source
-from integral_oda.simulation.files import SECONDS_A_DAY, SimulatedWindow, write_window
+from integral_oda.simulation.files import SECONDS_A_DAY, SimulatedWindow, free_folder, write_window
 from integral_oda.simulation.nuisances import Direction, ridge_directions
 from integral_oda.simulation.plane import DetectorPlane, draw_plane
 from integral_oda.simulation.pointings import attitude_keywords, pointing_axes, true_attitude
@@ -60,7 +60,9 @@ def simulate(recipe: Recipe, out: str | Path, report: Callable[[str], None] | No
 
     out, windows = Path(out), []
     truth: dict[str, Any] = {"seed": recipe.seed, "recipe": recipe.model_dump(mode="json"), "windows": []}
-    for number in range(len(pointing_axes(recipe))):
+    for number in range(recipe.count):
+        free_folder(out, _scw(recipe, number))
+    for number in range(recipe.count):
         window, window_truth = simulate_window(recipe, number)
         write_window(window, out, {})
         truth["windows"].append(window_truth)
@@ -119,7 +121,7 @@ def simulate_window(recipe: Recipe, number: int) -> tuple[SimulatedWindow, dict[
     streams = _streams(recipe)[1 + number].spawn(len(recipe.sources) + 2)
     events, sources = _draw_all(recipe, setting, attitude, [np.random.default_rng(seed) for seed in streams])
     window = SimulatedWindow(
-        scw=ScwId(recipe.revolution, recipe.first_pointing + number, 1),
+        scw=_scw(recipe, number),
         attitude=attitude_keywords(x_and_z),
         start_ijd=recipe.start_ijd + start_s / SECONDS_A_DAY,
         duration_s=recipe.duration_s,
@@ -131,8 +133,12 @@ def simulate_window(recipe: Recipe, number: int) -> tuple[SimulatedWindow, dict[
     return window, _window_truth(window, sources, attitude)
 
 
+def _scw(recipe: Recipe, number: int) -> ScwId:
+    return ScwId(recipe.revolution, recipe.first_pointing + number, 1)
+
+
 def _streams(recipe: Recipe) -> list[np.random.SeedSequence]:
-    return np.random.SeedSequence(recipe.seed).spawn(1 + len(pointing_axes(recipe)))
+    return np.random.SeedSequence(recipe.seed).spawn(1 + recipe.count)
 
 
 def _plane(recipe: Recipe) -> DetectorPlane:
