@@ -45,7 +45,7 @@ def figure_widget(figure: Figure) -> DOMWidget:
     """Wrap a finished figure; what is changed in it between this call and the browser's connection is lost."""
     from jupyter_bokeh import BokehModel
 
-    return BokehModel(figure)
+    return BokehModel(figure, layout={"width": "100%"})
 
 
 def close_figure_widget(widget: DOMWidget) -> None:
@@ -78,7 +78,7 @@ def sky_image_figure(
     stretch : {"linear", "asinh", "log"}
         How values become colours.
     width : int
-        Of the whole figure, screen pixels.
+        Largest width of the whole figure, screen pixels; on a narrower page it shrinks.
 
     Returns
     -------
@@ -89,12 +89,15 @@ def sky_image_figure(
     from bokeh.plotting import figure
 
     rows, columns = image.shape
+    height = round((width - 90) * rows / columns) + 60
     plot: Figure = figure(
         title=f"{_PLANE_TITLES[plane].split(' [')[0]}, {image.band} keV",
         x_range=Range1d(start=-0.5, end=columns - 0.5),
         y_range=Range1d(start=-0.5, end=rows - 0.5),
         width=width,
-        height=round((width - 90) * rows / columns) + 60,
+        height=height,
+        sizing_mode="scale_width",
+        max_width=width,
         tools="pan,box_zoom,wheel_zoom,reset,save",
         name="sky_image",
     )
@@ -287,7 +290,7 @@ def light_curve_figure(curve: LightCurve, width: int = 900, height: int = 340) -
     curve : LightCurve
         Any number of bins; of more than 4000 the extremes are drawn, so that no burst is lost.
     width, height : int
-        Screen pixels.
+        Largest width, and height, screen pixels.
 
     Returns
     -------
@@ -304,8 +307,9 @@ def light_curve_figure(curve: LightCurve, width: int = 900, height: int = 340) -
         title=_curve_title(curve, len(kept)),
         x_axis_label=f"Time [s] since {_utc(start_ijd)} UTC" if len(curve) else "Time [s]",
         y_axis_label="Rate [counts/s]",
-        width=width,
         height=height,
+        sizing_mode="stretch_width",
+        max_width=width,
         tools="xpan,xbox_zoom,xwheel_zoom,box_zoom,reset,save",
         active_drag="xbox_zoom",
         name="light_curve",

@@ -13,6 +13,7 @@ import secrets
 import tempfile
 import threading
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ from integral_widgets.worker import Done, Failed, Message, Step, TaskError, Work
 
 __all__ = ["Explorer"]
 
-SAMPLE_SOURCES = {"255900280010": "SGR 1935+2154"}
+SAMPLE_SOURCES = {"255900280010": "SGR 1935+2154", "255990010010": "SGR 1935+2154"}
+"""What to look at in the real sample and in the window simulated in its place."""
+
 RENDER_INTERVAL_S = 0.2
 _SIMULATED = re.compile(rb"SIMULATE=\s+T")
 _HEADERS_BYTES = 64 * 2880
@@ -267,8 +270,11 @@ class Explorer:
         first = windows[0]
         if not self.form.fields["scw_list"].text:
             self.form.set(scw_list=str(first), src_name=SAMPLE_SOURCES.get(first.swid, ""))
-        names = ", ".join(str(scw) for scw in windows[:8]) + (" …" if len(windows) > 8 else "")
+        names = ", ".join(self._window_name(str(scw)) for scw in windows[:8]) + (" …" if len(windows) > 8 else "")
         self.windows.value = f"<span class='oda-note'>In the archive: {html.escape(names)}</span>"
+
+    def _window_name(self, scw: str) -> str:
+        return f"{scw} (simulated)" if is_simulated(self.archive, scw) else scw
 
     def _build(self) -> None:
         self.status, self.windows, self.link = widgets.HTML(), widgets.HTML(), widgets.HTML()
@@ -335,13 +341,19 @@ class Explorer:
 
 
 def is_simulated(archive: Path, scw: str) -> bool:
-    """Whether the event file of a science window says that it was simulated."""
+    """Whether the event file of a science window says that it was simulated; one that cannot be read does not."""
     from integral_oda.archive.tree import Archive
 
-    path = Archive(archive).events_file(scw)
+    try:
+        path = Archive(archive).events_file(scw)
+    except DataError:
+        return False
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as stream:
-        return _SIMULATED.search(stream.read(_HEADERS_BYTES)) is not None
+        try:
+            return _SIMULATED.search(stream.read(_HEADERS_BYTES)) is not None
+        except (OSError, EOFError, zlib.error):
+            return False
 
 
 def _own_folder() -> Path:

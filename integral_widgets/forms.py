@@ -168,8 +168,16 @@ class QueryForm:
         try:
             return make_query(kind, **self._values(kind))
         except RequestError as exc:
-            self.show_error(str(exc), exc.parameter)
+            self.show_error(str(exc), self._parameter(kind, exc))
             raise
+
+    def _parameter(self, kind: type[Query], error: RequestError) -> str:
+        """Field that an error is about; one of several fields together goes to the first it names or its kind has."""
+        if error.parameter != "query":
+            return error.parameter
+        named = [name for name in kind.model_fields if re.search(rf"\b{name}\b", error.allowed)]
+        own = [name for name in kind.model_fields if name in kind.__annotations__]
+        return (named or own)[0]
 
     def show_error(self, sentence: str, parameter: str | None) -> None:
         """Show a sentence beside the field it is about, or above the buttons if it is about none."""
@@ -239,7 +247,7 @@ class QueryForm:
                 make_query(kind, **self._values(kind))
             except RequestError as exc:
                 if exc.parameter != "scw_list" or self.fields["scw_list"].text:
-                    self.show_error(str(exc), exc.parameter)
+                    self.show_error(str(exc), self._parameter(kind, exc))
 
 
 def _rows(fields: Sequence[FieldInput]) -> list[widgets.Widget]:

@@ -27,8 +27,12 @@ STYLE = """<style>
 .oda-matrix td { min-width: 34px; text-align: center; border: 1px solid var(--jp-border-color2, #ccc); color: #111; }
 .oda-queued { background: #e4e4e4; } .oda-running { background: #8ec5ff; } .oda-computed { background: #9be09b; }
 .oda-restored { background: #bde6e0; } .oda-failed { background: #ff9d94; }
+.oda-results .widget-html { max-width: 100%; }
+.oda-results .widget-html-content { min-width: 0; }
+.oda-wide { overflow-x: auto; max-width: 100%; }
 .oda-sources { border-collapse: collapse; font-size: 13px; }
-.oda-sources th, .oda-sources td { padding: 2px 8px; text-align: right; border-bottom: 1px solid #8884; }
+.oda-sources th, .oda-sources td { padding: 1px 8px; text-align: right; line-height: 1.5;
+  border-bottom: 1px solid #8884; }
 .oda-sources th:first-child, .oda-sources td:first-child { text-align: left; }
 .oda-sources tr.oda-new td:first-child { color: #b000a8; font-weight: 600; }
 .oda-download { color: var(--jp-content-link-color, #0b5cad); text-decoration: underline; }

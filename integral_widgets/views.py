@@ -26,7 +26,7 @@ class _View:
     def __init__(self, draw: Callable[[], Any], controls: Sequence[widgets.Widget]) -> None:
         self._draw = draw
         self.figure: Any = None
-        self.place = widgets.Box()
+        self.place = widgets.Box(layout=widgets.Layout(width="100%"))
         self.controls = widgets.HBox(list(controls), layout=widgets.Layout(flex_flow="row wrap"))
         for control in controls:
             control.observe(self.refresh, names="value")
@@ -122,7 +122,7 @@ def source_table_html(sources: Sequence[Source]) -> str:
     ]
     titles = ("Source", "RA [deg]", "Dec [deg]", "90 % radius [′]", "Band [keV]", "Flux [counts/s]", "[mCrab]", "Sigma")
     head = "".join(f"<th>{title}</th>" for title in titles)
-    return f"<table class='oda-sources'><tr>{head}</tr>{''.join(rows)}</table>"
+    return f"<div class='oda-wide'><table class='oda-sources'><tr>{head}</tr>{''.join(rows)}</table></div>"
 
 
 def _source_row(source: Source, number: int) -> str:

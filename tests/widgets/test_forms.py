@@ -74,12 +74,21 @@ def test_errors_show_while_typing_and_go_when_mended(form):
     assert not shown_errors(form)
 
 
-@pytest.mark.parametrize(("kind", "texts"), [(ImageQuery, {"bands": "80-28"}), (LightCurveQuery, {"E1_keV": "90"})])
-def test_a_band_upside_down_is_told(form, kind, texts):
+@pytest.mark.parametrize(
+    ("kind", "texts", "field", "sentence"),
+    [
+        (ImageQuery, {"bands": "80-28"}, "bands", "80-28 keV is upside down"),
+        (LightCurveQuery, {"E1_keV": "90"}, "E1_keV", "90-80 keV is upside down"),
+        (ImageQuery, {"RA": "20"}, "RA", "RA and DEC are given together"),
+        (ImageQuery, {"RA": "20", "DEC": "3", "src_name": "Crab"}, "src_name", "give src_name or RA and DEC, not both"),
+    ],
+)
+def test_an_error_of_fields_together_stands_beside_one_of_them(form, kind, texts, field, sentence):
     form.set(**texts)
-    with pytest.raises(RequestError, match="upside down"):
+    with pytest.raises(RequestError, match=sentence):
         form.query(kind)
-    assert "upside down" in "".join(shown_errors(form).values()) + form.general.value
+    assert list(shown_errors(form)) == [field]
+    assert sentence in shown_errors(form)[field]
 
 
 def test_an_empty_list_of_windows_is_told_only_when_asked_for(form):
