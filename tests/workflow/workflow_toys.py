@@ -111,3 +111,41 @@ def image_query(
 def computed_steps(events: Sequence[Any]) -> set[tuple[str, str]]:
     """Scope and step of what was computed, from the events that a listener collected."""
     return {(event.scope, event.step) for event in events if event.state == "computed"}
+
+
+@dataclass(frozen=True)
+class Gated(Toy):
+    """A step that marks its begin with a file, and ends only when another file is there (or after a minute)."""
+
+    folder: Path = Path()
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> Any:
+        (self.folder / f"begun-{parameters['number']}").write_text(str(os.getpid()), encoding="utf-8")
+        deadline = time.monotonic() + 60
+        while not (self.folder / "open").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return super().compute(inputs, parameters, raw)
+
+
+@dataclass(frozen=True)
+class Buggy(Toy):
+    """A step with an error of the program."""
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> Any:
+        return 1 / 0
+
+
+@dataclass(frozen=True)
+class Unwritable(Toy):
+    """A step that finds the disk full."""
+
+    def save(self, value: Any, folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until something is so, and fail if it does not come."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come in time"
+        time.sleep(0.02)

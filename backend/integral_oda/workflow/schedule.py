@@ -12,7 +12,7 @@ from integral_oda.workflow.graph import Node, is_tolerant, walk
 from integral_oda.workflow.perform import LookUp, Performed
 from integral_oda.workflow.progress import State
 
-__all__ = ["Cell", "Schedule"]
+__all__ = ["Cell", "Schedule", "key_or_error"]
 
 
 @dataclass(eq=False)
@@ -73,7 +73,7 @@ class Schedule:
     def add(self, targets: Iterable[Node]) -> None:
         """Plan what is needed for some targets."""
         targets = list(targets)
-        self._keys.update((node, _key(node)) for node in walk(targets))
+        self._keys.update((node, key_or_error(node)) for node in walk(targets))
         for target in targets:
             self._need(target).is_target = True
 
@@ -125,7 +125,8 @@ class Schedule:
             cell.waiting += not item.settled
 
 
-def _key(node: Node) -> str | IntegralOdaError:
+def key_or_error(node: Node) -> str | IntegralOdaError:
+    """Key of a node, or why it has none: a raw file cannot be read."""
     try:
         return node.key
     except DataError as exc:
