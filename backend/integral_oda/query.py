@@ -117,9 +117,12 @@ class ImageQuery(Query):
         Energy bands in keV.
     detection_threshold : float
         Significance above which an excess that no catalogue source explains is listed as new.
+    at : tuple of str
+        Names, or positions "RA,DEC" in degrees, at which a flux or its limit is wanted.
     """
 
     bands: tuple[tuple[EnergyKeV, EnergyKeV], ...] = Field(((28.0, 80.0),), title="Energy bands [keV]", min_length=1)
+    at: tuple[str, ...] = Field((), title="Measure at (NAME or RA,DEC)")
     detection_threshold: float = Field(7.0, title="Detection threshold [sigma]", ge=3, le=100, allow_inf_nan=False)
 
     @model_validator(mode="after")

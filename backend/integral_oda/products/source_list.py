@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from integral_oda.products.fits_io import isdc_cards, open_fits, write_aside, write_fits
 
-__all__ = ["Source", "SourceBand", "read_source_list", "write_regions", "write_source_list"]
+__all__ = ["Source", "SourceBand", "read_source_list", "source_from_dict", "write_regions", "write_source_list"]
 
 
 @dataclass(frozen=True)
@@ -143,3 +143,9 @@ def write_regions(path: str | Path, sources: Sequence[Source]) -> None:
         )
     with write_aside(path) as aside:
         aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def source_from_dict(values: Mapping[str, Any]) -> Source:
+    """Source from what `Source.as_dict` gave."""
+    bands = tuple(SourceBand(**band) for band in values["bands"])
+    return Source(**{**values, "bands": bands})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from integral_oda.errors import OutputError
 
-__all__ = ["FileLock", "Lease", "leased_keys"]
+__all__ = ["FileLock", "Lease", "is_locked", "leased_keys"]
 
 _FIRST_WAIT_S = 0.002
 _LONGEST_WAIT_S = 0.05
@@ -106,6 +106,21 @@ def _same_file(descriptor: int, path: Path) -> bool:
         return False
     opened = os.fstat(descriptor)
     return (named.st_ino, named.st_dev) == (opened.st_ino, opened.st_dev)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody alive holds the lock on a file."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 class Lease:

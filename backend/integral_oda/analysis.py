@@ -1,0 +1,335 @@
+"""From a query to a product: which windows, which graph, what came of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from integral_oda import __version__
+from integral_oda.errors import DataError, IntegralOdaError, NothingLeftError, OutputError, RequestError
+from integral_oda.folders import archive_root, store_root
+from integral_oda.query import ImageQuery, LightCurveQuery, Query
+from integral_oda.workflow.progress import Listener, StepEvent, silent
+
+if TYPE_CHECKING:
+    from integral_oda.catalog.reference import CatalogSource
+    from integral_oda.products.light_curve import LightCurve
+    from integral_oda.products.sky_image import SkyImage
+    from integral_oda.products.source_list import Source
+    from integral_oda.workflow.executor import Execution
+    from integral_oda.workflow.graph import Node
+
+__all__ = ["ImageProducts", "LightCurveProducts", "Products", "analyse"]
+
+Position = tuple[str, float, float]
+SUMMARY_FILE, PROVENANCE_FILE = "summary.json", "provenance.json"
+
+
+@dataclass(frozen=True)
+class Products:
+    """What a query gave: files in the store, and what is known of how they came about.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the product files lie in the store.
+    summary, provenance : dict
+        As written to ``summary.json`` and ``provenance.json``.
+    """
+
+    folder: Path
+    summary: dict[str, Any]
+    provenance: dict[str, Any]
+
+    def write(self, out: str | Path) -> list[Path]:
+        """Copy the product files to a folder, with ``summary.json`` and ``provenance.json``.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written.
+        """
+        out = Path(out)
+        written = []
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            for path in self.files:
+                aside = out / f".{path.name}.part"
+                shutil.copyfile(path, aside)
+                written.append(aside.replace(out / path.name))
+            for name, values in ((PROVENANCE_FILE, self.provenance), (SUMMARY_FILE, self.summary)):
+                aside = out / f".{name}.part"
+                aside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+                written.append(aside.replace(out / name))
+        except OSError as exc:
+            raise OutputError(f"{out}: cannot be written to ({exc.strerror or exc})") from exc
+        return written
+
+    @property
+    def files(self) -> list[Path]:
+        """Product files in the store."""
+        return [self.folder / name for name in self.summary["files"] if (self.folder / name).is_file()]
+
+
+class ImageProducts(Products):
+    """Sky images in every band, and the sources in them."""
+
+    @cached_property
+    def images(self) -> list[SkyImage]:
+        """One image a band."""
+        from integral_oda.products.sky_image import read_sky_images
+
+        return read_sky_images(self.folder / "mosaic.fits")
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """Sources found, and those asked for."""
+        from integral_oda.products.source_list import source_from_dict
+
+        return [source_from_dict(values) for values in self.summary["sources"]]
+
+
+class LightCurveProducts(Products):
+    """Light curves, one a source."""
+
+    @cached_property
+    def curves(self) -> list[LightCurve]:
+        """One light curve a source."""
+        from integral_oda.products.light_curve import read_light_curve
+
+        return [read_light_curve(path) for path in self.files if path.suffix == ".fits"]
+
+
+@overload
+def analyse(
+    query: ImageQuery, archive: Path | None = ..., store: Path | None = ..., listener: Listener = ..., *,
+    strict: bool = ...,
+) -> ImageProducts: ...  # fmt: skip
+@overload
+def analyse(
+    query: LightCurveQuery, archive: Path | None = ..., store: Path | None = ..., listener: Listener = ..., *,
+    strict: bool = ...,
+) -> LightCurveProducts: ...  # fmt: skip
+def analyse(
+    query: ImageQuery | LightCurveQuery,
+    archive: Path | None = None,
+    store: Path | None = None,
+    listener: Listener = silent,
+    *,
+    strict: bool = False,
+) -> ImageProducts | LightCurveProducts:
+    """Carry out a query.
+
+    Parameters
+    ----------
+    query : ImageQuery or LightCurveQuery
+    archive : Path, optional
+        Root of the local archive, else the user's.
+    store : Path, optional
+        Root of the product store, else the user's.
+    listener : callable
+        Told of every step.
+    strict : bool
+        Fail with the first window that fails, in place of leaving it out.
+
+    Returns
+    -------
+    ImageProducts or LightCurveProducts
+
+    Raises
+    ------
+    RequestError
+        If the query names something that does not exist.
+    NothingLeftError, DataError
+        If no window is left.
+    """
+    from integral_oda.workflow.executor import execute
+    from integral_oda.workflow.store import Store
+
+    started = time.perf_counter()
+    kept = Store(store or store_root())
+    known = _user_sources(query)
+    selection = _select(query, archive or archive_root(), listener, strict=strict)
+    target, step_names = _graph(query, selection, known)
+    execution = execute([target], kept, listener, strict=strict)
+    folder = _product_folder(target, execution, kept, selection)
+    summary = _summary(query, selection, execution, folder, time.perf_counter() - started)
+    provenance = _provenance(query, selection, execution, target, step_names)
+    kind = ImageProducts if isinstance(query, ImageQuery) else LightCurveProducts
+    return kind(folder, summary, provenance)
+
+
+@dataclass
+class _Selection:
+    """Windows that the archive has, and those left out with the reason."""
+
+    archive: Any
+    used: list[str]
+    left_out: list[dict[str, str]]
+
+
+def _select(query: Query, root: Path, listener: Listener, *, strict: bool) -> _Selection:
+    from integral_oda.archive.tree import Archive
+
+    selection = _Selection(Archive(root), [], [])
+    for scw in query.scw_list:
+        try:
+            selection.archive.events_file(scw)
+            selection.used.append(scw)
+        except DataError as exc:
+            if strict or len(query.scw_list) == 1:
+                raise
+            listener(StepEvent(scw, "COR", "failed", message=str(exc)))
+            selection.left_out.append({"scw": scw, "reason": str(exc)})
+    if not selection.used:
+        raise NothingLeftError(_nothing_left(selection.left_out))
+    return selection
+
+
+def _nothing_left(left_out: Sequence[Mapping[str, str]]) -> str:
+    first = left_out[0]["reason"] if left_out else "none was selected"
+    return f"no science window is left of {len(left_out)}: {first}"
+
+
+def _user_sources(query: Query) -> tuple[CatalogSource, ...]:
+    if query.catalog is None:
+        return ()
+    from integral_oda.catalog.reference import read_user_catalogue
+
+    return read_user_catalogue(query.catalog)
+
+
+def _asked_source(query: Query, extra: Sequence[CatalogSource]) -> Position | None:
+    """Source or position that the query names; a position is called by its coordinates unless it is a source's."""
+    from integral_oda.catalog.reference import reference_catalogue, resolve, sources_near
+
+    if query.src_name is not None:
+        source = resolve(query.src_name, extra)
+        return source.name, source.ra_deg, source.dec_deg
+    if query.RA is None or query.DEC is None:
+        return None
+    for source in sources_near(query.RA, query.DEC, 0.5 / 60, [*extra, *reference_catalogue()]):
+        return source.name, query.RA, query.DEC
+    return f"J{query.RA:.4f}{query.DEC:+.4f}", query.RA, query.DEC
+
+
+def _position(text: str, extra: Sequence[CatalogSource]) -> Position:
+    """Name and position of ``NAME`` or ``RA,DEC``."""
+    from integral_oda.catalog.reference import resolve
+
+    parts = text.split(",")
+    try:
+        ra, dec = (float(part) for part in parts)
+    except ValueError:
+        source = resolve(text, extra)
+        return source.name, source.ra_deg, source.dec_deg
+    if not (0 <= ra < 360 and -90 <= dec <= 90):
+        raise RequestError("at", text, "RA from 0 to 360 and Dec from -90 to 90 degrees")
+    return f"J{ra:.4f}{dec:+.4f}", ra, dec
+
+
+def _graph(query: Query, selection: _Selection, known: Sequence[CatalogSource]) -> tuple[Node, str]:
+    from integral_oda.engines.native.graph import image_graph, light_curve_graph
+
+    extra = [(s.name, s.ra_deg, s.dec_deg) for s in known]
+    asked = _asked_source(query, known)
+    if isinstance(query, ImageQuery):
+        at = [*([] if asked is None else [asked]), *(_position(text, known) for text in query.at)]
+        bands, threshold = query.energy_bands, query.detection_threshold
+        return image_graph(selection.archive, selection.used, bands, threshold, extra, at), "image"
+    assert isinstance(query, LightCurveQuery)
+    return light_curve_graph(
+        selection.archive, selection.used, query.band, query.time_bin, asked, extra
+    ), "light curve"
+
+
+def _product_folder(target: Node, execution: Execution, store: Any, selection: _Selection) -> Path:
+    """Folder of the product in the store; a failed query raises its reason."""
+    failures = {scope: reason for scope, _, reason in execution.failures}
+    selection.left_out += [{"scw": s, "reason": failures[s]} for s in selection.used if s in failures]
+    selection.used = [s for s in selection.used if s not in failures]
+    key = execution.key(target)
+    if key is None:
+        if len(selection.left_out) == 1 and not selection.used:
+            raise DataError(selection.left_out[0]["reason"])
+        try:
+            execution.value(target)
+        except NothingLeftError as exc:
+            raise NothingLeftError(_nothing_left(selection.left_out)) from exc
+    folder = store.find(key)
+    if folder is None:
+        raise DataError(f"the product {key} is not in the store")
+    return Path(folder)
+
+
+def _summary(
+    query: Query, selection: _Selection, execution: Execution, folder: Path, seconds: float
+) -> dict[str, Any]:
+    lists = json.loads((folder / "lists.json").read_text(encoding="utf-8"))
+    files = sorted(p.name for p in folder.iterdir() if p.suffix in (".fits", ".png", ".reg"))
+    return {
+        "query": query.model_dump(mode="json"),
+        "science_windows": {"used": selection.used, "left_out": selection.left_out},
+        "sources": lists.get("sources", []),
+        "noise": lists.get("noise", []),
+        "nodes": {"computed": execution.computed, "restored": execution.restored, "failed": execution.failed},
+        "seconds": round(seconds, 3),
+        "versions": _versions(),
+        "files": [*files, PROVENANCE_FILE, SUMMARY_FILE],
+    }
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    found = {name: version(name) for name in ("numpy", "scipy", "astropy")}
+    return {"integral_oda": __version__, "python": sys.version.split()[0], **found}
+
+
+def _provenance(
+    query: Query, selection: _Selection, execution: Execution, target: Node, product: str
+) -> dict[str, Any]:
+    """W3C PROV terms: the product, the steps that made it, the files they used."""
+    from integral_oda.workflow.graph import walk
+
+    entities: dict[str, Any] = {}
+    activities: dict[str, Any] = {}
+    generated, used = [], []
+    for node in walk([target]):
+        try:
+            key = execution.key(node) if node is target else node.key
+        except IntegralOdaError:
+            continue
+        if key is None:
+            continue
+        name = f"oda:{key[:16]}"
+        entities[name] = {"prov:type": f"{node.step.name} result", "oda:key": key, "oda:scope": node.scope}
+        activity = f"oda:step-{key[:16]}"
+        activities[activity] = {"oda:step": node.step.name, "oda:step_version": node.step.version,
+                                "oda:engine": f"{node.engine} {node.engine_version}",
+                                "oda:parameters": dict(node.parameters)}  # fmt: skip
+        generated.append({"prov:entity": name, "prov:activity": activity})
+        used += [{"prov:activity": activity, "prov:entity": f"oda:{item.key[:16]}"} for item in node.inputs]
+        for label, digest in node.task.fingerprints.items():
+            raw = f"oda:raw-{digest[:16]}"
+            entities[raw] = {"prov:type": f"raw file {label}", "oda:sha256": digest, "oda:scope": node.scope}
+            used.append({"prov:activity": activity, "prov:entity": raw})
+    agent = {"oda:software": {"prov:type": "prov:SoftwareAgent", **_versions()}}
+    return {
+        "prefix": {"prov": "http://www.w3.org/ns/prov#", "oda": "urn:integral-oda:"},
+        "product": product,
+        "query": query.model_dump(mode="json"),
+        "entity": entities,
+        "activity": activities,
+        "agent": agent,
+        "wasGeneratedBy": generated,
+        "used": used,
+        "wasAssociatedWith": [{"prov:activity": a, "prov:agent": "oda:software"} for a in activities],
+    }

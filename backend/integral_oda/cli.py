@@ -1,0 +1,220 @@
+"""The command ``integral-oda``."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from integral_oda import __version__
+from integral_oda.cli_archive import archive_app, simulate_command
+from integral_oda.cli_cache import cache_app
+from integral_oda.errors import DataError, IntegralOdaError, OutputError
+
+if TYPE_CHECKING:
+    from integral_oda.query import Query
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="INTEGRAL/ISGRI sky images, spectra and light curves.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+benchmark_app = typer.Typer(help="Benchmark notebooks with verdicts.", no_args_is_help=True)
+app.add_typer(archive_app, name="archive")
+app.add_typer(cache_app, name="cache")
+app.add_typer(benchmark_app, name="benchmark")
+app.command("simulate")(simulate_command)
+
+Windows = Annotated[str, typer.Option("--scw-list", help="Science windows: ID,ID,... or @FILE with one a line.")]
+SourceName = Annotated[str | None, typer.Option("--source", help="Source, by any name that the catalogue knows.")]
+RightAscension = Annotated[float | None, typer.Option("--ra", help="Right ascension of the source, degrees (J2000).")]
+Declination = Annotated[float | None, typer.Option("--dec", help="Declination of the source, degrees (J2000).")]
+CatalogFile = Annotated[Path | None, typer.Option("--catalog", help="Sources to add: FITS, or ECSV with name, ra, dec.")]
+ArchiveRoot = Annotated[Path | None, typer.Option("--archive", help="Root of the local archive.")]
+StoreRoot = Annotated[Path | None, typer.Option("--store", help="Root of the product store.")]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+LowEnergy = Annotated[float, typer.Option("--e1", help="Lower energy, keV.")]
+HighEnergy = Annotated[float, typer.Option("--e2", help="Upper energy, keV.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write summary.json to standard output, and nothing else.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail where a science window would be left out.")]
+
+
+@app.command("image")
+def image_command(
+    scw_list: Windows,
+    out: OutFolder,
+    e1: LowEnergy = 28.0,
+    e2: HighEnergy = 80.0,
+    band: Annotated[list[str] | None, typer.Option("--band", help="Band such as 20-40, in place of --e1, --e2.")] = None,
+    threshold: Annotated[float, typer.Option("--threshold", help="Significance of new sources.")] = 7.0,
+    at: Annotated[list[str] | None, typer.Option("--at", help="Measure at a NAME or RA,DEC in degrees.")] = None,
+    source: SourceName = None,
+    ra: RightAscension = None,
+    dec: Declination = None,
+    catalog: CatalogFile = None,
+    archive: ArchiveRoot = None,
+    store: StoreRoot = None,
+    as_json: AsJson = False,
+    strict: Strict = False,
+) -> None:
+    """Make a sky image of science windows and list the sources in it."""
+    from integral_oda.query import ImageQuery, make_query, parse_band
+
+    bands = [parse_band(text) for text in band] if band else [(e1, e2)]
+    query = make_query(ImageQuery, scw_list=scw_list, bands=bands, detection_threshold=threshold, at=at or None,
+                       src_name=source, RA=ra, DEC=dec, catalog=catalog)  # fmt: skip
+    summary = _run(query, archive, store, out, as_json=as_json, strict=strict)
+    if not as_json:
+        for found in summary["sources"]:
+            typer.echo(_source_line(found))
+
+
+def _source_line(source: dict[str, Any]) -> str:
+    fluxes = "; ".join(
+        f"{b['e1_kev']:g}-{b['e2_kev']:g} keV {b['flux']:.2f} +- {b['flux_error']:.2f} counts/s "
+        f"({b['significance']:.1f} sigma, {b['flux_mcrab']:.0f} mCrab)"
+        for b in source["bands"]
+    )
+    kind = " new" if source["new"] else " forced" if source["forced"] else ""
+    return f"{source['name']:<20} {source['ra_deg']:9.4f} {source['dec_deg']:+9.4f}{kind}  {fluxes}"
+
+
+@app.command("lightcurve")
+def light_curve_command(
+    scw_list: Windows,
+    out: OutFolder,
+    e1: LowEnergy = 28.0,
+    e2: HighEnergy = 80.0,
+    time_bin: Annotated[float, typer.Option("--time-bin", help="Bin length, seconds.")] = 1000.0,
+    source: SourceName = None,
+    ra: RightAscension = None,
+    dec: Declination = None,
+    catalog: CatalogFile = None,
+    archive: ArchiveRoot = None,
+    store: StoreRoot = None,
+    as_json: AsJson = False,
+    strict: Strict = False,
+) -> None:
+    """Make light curves: of one source, or of every source of the field."""
+    from integral_oda.query import LightCurveQuery, make_query
+
+    query = make_query(LightCurveQuery, scw_list=scw_list, E1_keV=e1, E2_keV=e2, time_bin=time_bin,
+                       src_name=source, RA=ra, DEC=dec, catalog=catalog)  # fmt: skip
+    summary = _run(query, archive, store, out, as_json=as_json, strict=strict)
+    if not as_json:
+        for name in summary["files"]:
+            typer.echo(out / name)
+
+
+def _run(
+    query: Query, archive: Path | None, store: Path | None, out: Path, *, as_json: bool, strict: bool
+) -> dict[str, Any]:
+    """Carry a query out, write its products, say what was left out."""
+    from integral_oda.analysis import analyse
+    from integral_oda.workflow.progress import silent
+
+    _check_output(out)
+    listener = silent if as_json or not sys.stderr.isatty() else _progress_line
+    products = analyse(query, archive, store, listener, strict=strict)  # type: ignore[call-overload]
+    products.write(out)
+    summary: dict[str, Any] = products.summary
+    for window in summary["science_windows"]["left_out"]:
+        typer.echo(f"left out: {window['scw']}: {window['reason']}", err=True)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+    return summary
+
+
+def _check_output(out: Path) -> None:
+    """Refuse an output path that no folder can be made at, before anything is computed."""
+    for path in (out, *out.absolute().parents):
+        if path.exists():
+            if not path.is_dir():
+                raise OutputError(f"out = {out}: {path} is a file; a folder is needed")
+            return
+
+
+def _progress_line(event: Any) -> None:
+    if event.state != "queued":
+        sys.stderr.write(f"\r\033[K{event.scope} {event.step} {event.state}")
+        if event.scope == "all" and event.state in ("computed", "restored", "failed"):
+            sys.stderr.write("\r\033[K")
+        sys.stderr.flush()
+
+
+@app.command("app")
+def app_command(
+    port: Annotated[int | None, typer.Option("--port", help="Port; a free one unless given.")] = None,
+    archive: ArchiveRoot = None,
+    store: StoreRoot = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+) -> None:
+    """Open the explorer page."""
+    from integral_oda.folders import archive_root, store_root
+
+    launcher = importlib.import_module("integral_widgets.launcher")
+    launcher.launch(port=port, archive=archive or archive_root(), store=store or store_root(), browser=browser)
+
+
+@benchmark_app.command("list")
+def benchmark_list_command() -> None:
+    """List the benchmarks."""
+    for benchmark in importlib.import_module("integral_widgets.benchmarks").list_benchmarks():
+        typer.echo(f"{benchmark.name:<16} {benchmark.title}")
+
+
+@benchmark_app.command("run")
+def benchmark_run_command(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Benchmarks, or all.")],
+    out: OutFolder = Path("benchmark-reports"),
+    archive: ArchiveRoot = None,
+    store: StoreRoot = None,
+) -> None:
+    """Run benchmarks and write their reports; the exit status is 1 if a verdict fails."""
+    from integral_oda.folders import archive_root, store_root
+
+    benchmarks = importlib.import_module("integral_widgets.benchmarks")
+    wanted = [b.name for b in benchmarks.list_benchmarks()] if names == ["all"] else names
+    roots = {"archive": archive or archive_root(), "store": store or store_root()}
+    reports = [benchmarks.run_benchmark(name, out, typer.echo, **roots) for name in wanted]
+    failed = [report.name for report in reports if not report.passed]
+    if failed:
+        raise DataError(f"verdicts failed: {', '.join(failed)}")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def top(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False) -> None:
+    """INTEGRAL/ISGRI sky images, spectra and light curves."""
+
+
+def main() -> None:
+    """Run the command; every error a user can meet is one line."""
+    from click.exceptions import Abort, ClickException
+
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except IntegralOdaError as exc:
+        _fail(str(exc), exc.exit_status)
+    except ClickException as exc:
+        _fail(exc.format_message(), 2)
+    except (KeyboardInterrupt, Abort):
+        _fail("interrupted", 130)
+
+
+def _fail(message: str, status: int) -> None:
+    typer.echo(f"integral-oda: {' '.join(message.split())}", err=True)
+    sys.exit(status)

@@ -1,0 +1,199 @@
+"""COR, GTI and DEAD: from the archive's event file to selected events, good time and live time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integral_oda.archive.events import EventList, read_events
+from integral_oda.engines.storage import load_record, save_record
+from integral_oda.errors import DataError
+from integral_oda.instrument.deadtime import module_dead_fraction
+from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, active_pixels, module_map
+
+__all__ = ["Cor", "Dead", "DeadTime", "GoodTime", "Gti", "SelectedEvents"]
+
+RISE_TIME_RANGE = (16, 116)
+DAY_S = 86400.0
+_FEWEST_EVENTS = 100
+_KEYWORDS = (
+    "REVOL SWID SW_TYPE SWBOUND OBTSTART OBTEND TSTART TSTOP TELAPSE RA_SCX DEC_SCX RA_SCZ DEC_SCZ DEADC SIMULATE"
+).split()
+
+
+@dataclass(frozen=True)
+class SelectedEvents:
+    """Events that image and light curve are made of, and what all events tell of the detector.
+
+    Attributes
+    ----------
+    time_ijd : ndarray
+        ``(n,)`` float64, IJD.
+    energy_kev : ndarray
+        ``(n,)`` float32.
+    pixel : ndarray
+        ``(n,)`` uint16, 130 * DETZ + DETY.
+    all_counts : ndarray
+        ``(134, 130)`` events of every kind and energy.
+    good_pixels : ndarray of bool
+        ``(134, 130)``: not dead, no event flagged as noise.
+    gti_ijd : ndarray
+        ``(m, 2)`` good time of the archive.
+    module_rates : ndarray
+        ``(8,)`` mean rate of all events of each module, counts/s.
+    header : dict
+        Keywords of the science window.
+    """
+
+    time_ijd: NDArray[np.float64]
+    energy_kev: NDArray[np.float32]
+    pixel: NDArray[np.uint16]
+    all_counts: NDArray[np.int64]
+    good_pixels: NDArray[np.bool_]
+    gti_ijd: NDArray[np.float64]
+    module_rates: NDArray[np.float64]
+    header: dict[str, Any]
+
+    @property
+    def revolution(self) -> int:
+        """Revolution number, 0 where the file does not say."""
+        return int(self.header.get("REVOL") or 0)
+
+
+@dataclass(frozen=True)
+class GoodTime:
+    """Good time intervals ``(m, 2)`` in IJD, in order and apart."""
+
+    intervals_ijd: NDArray[np.float64]
+
+    @property
+    def ontime_s(self) -> float:
+        """Sum of the intervals, s."""
+        return float(np.diff(self.intervals_ijd, axis=1).sum() * DAY_S)
+
+    def inside(self, time_ijd: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which times are good; times and intervals are in order."""
+        edges = self.intervals_ijd.ravel()
+        return np.searchsorted(edges, time_ijd, side="right") % 2 == 1
+
+
+@dataclass(frozen=True)
+class DeadTime:
+    """Share of the time that each module is dead, ``(8,)``, and where the number comes from."""
+
+    dead_fraction: NDArray[np.float64]
+    origin: str
+
+    @property
+    def deadc(self) -> float:
+        """Live share of the time, mean over the modules."""
+        return float(1 - np.mean(self.dead_fraction))
+
+
+class Cor:
+    """Select events: rise time, noise flag, energy; find dead and flagged pixels."""
+
+    name, version = "COR", "1"
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> SelectedEvents:
+        """Read the event file ``raw["events"]`` and select."""
+        events = read_events(raw["events"])
+        if len(events) < _FEWEST_EVENTS:
+            raise DataError(f"{raw['events']}: only {len(events)} events; an image needs at least {_FEWEST_EVENTS}")
+        return select_events(events)
+
+    def save(self, value: SelectedEvents, folder: Path) -> None:
+        """Write the columns."""
+        save_record(value, folder)
+
+    def load(self, folder: Path) -> SelectedEvents:
+        """Read the columns, memory-mapped."""
+        return load_record(SelectedEvents, folder)
+
+
+def select_events(events: EventList) -> SelectedEvents:
+    """Keep events of good rise time and energy from pixels that were never flagged."""
+    pixel = events.det_z.astype(np.uint16) * np.uint16(DETECTOR_SHAPE[1]) + events.det_y
+    size = DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
+    all_counts = np.bincount(pixel, minlength=size)
+    flagged = np.bincount(pixel[events.select_flag > 0], minlength=size) > 0
+    good = active_pixels().ravel() & (all_counts > 0) & ~flagged
+    low, high = RISE_TIME_RANGE
+    kept = (events.rise_time >= low) & (events.rise_time <= high) & (events.energy_kev > 0) & good[pixel]
+    elapsed = max(float(events.time_ijd[-1] - events.time_ijd[0]) * DAY_S, 1e-3)
+    module = module_map().ravel()
+    rates = np.array([all_counts[module == m].sum() / elapsed for m in range(N_MODULES)])
+    header = {key: events.header[key] for key in _KEYWORDS if events.header.get(key) is not None}
+    return SelectedEvents(
+        time_ijd=events.time_ijd[kept],
+        energy_kev=events.energy_kev[kept],
+        pixel=pixel[kept],
+        all_counts=all_counts.reshape(DETECTOR_SHAPE),
+        good_pixels=good.reshape(DETECTOR_SHAPE),
+        gti_ijd=events.gti_ijd,
+        module_rates=rates,
+        header=header,
+    )
+
+
+class Gti:
+    """Good time of the window: the archive's merged intervals."""
+
+    name, version = "GTI", "1"
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> GoodTime:
+        """Take the intervals that come with the events."""
+        (events,) = inputs
+        good = GoodTime(np.array(events.gti_ijd))
+        if good.ontime_s <= 0:
+            raise DataError(f"science window {events.header.get('SWID', '')}: no good time")
+        return good
+
+    def save(self, value: GoodTime, folder: Path) -> None:
+        """Write the intervals."""
+        save_record(value, folder)
+
+    def load(self, folder: Path) -> GoodTime:
+        """Read the intervals."""
+        return load_record(GoodTime, folder)
+
+
+class Dead:
+    """Dead time of each module: from the dead-time file, else DEADC, else the rates of all events."""
+
+    name, version = "DEAD", "1"
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> DeadTime:
+        """Average over the window."""
+        events, _ = inputs
+        if "dead" in raw:
+            return DeadTime(_read_dead_fractions(raw["dead"]), "isgri_dead.fits")
+        deadc = events.header.get("DEADC")
+        if deadc is not None and 0 < float(deadc) <= 1:
+            return DeadTime(np.full(N_MODULES, 1 - float(deadc)), "DEADC keyword")
+        fraction = module_dead_fraction(np.asarray(events.module_rates), events.revolution)
+        return DeadTime(fraction, "module rates and nominal veto")
+
+    def save(self, value: DeadTime, folder: Path) -> None:
+        """Write the fractions."""
+        save_record(value, folder)
+
+    def load(self, folder: Path) -> DeadTime:
+        """Read the fractions."""
+        return load_record(DeadTime, folder)
+
+
+def _read_dead_fractions(path: Path) -> NDArray[np.float64]:
+    from integral_oda.products.fits_io import open_fits
+
+    with open_fits(path) as hdus:
+        rows = hdus["ISGR-DEAD-SCP"].data
+        fractions = np.array([np.mean(rows[f"II_DEADTIME_{m}"]) for m in range(N_MODULES)], dtype=float)
+    if not np.all((fractions >= 0) & (fractions < 1)):
+        raise DataError(f"{path}: dead-time fractions outside 0 to 1")
+    return fractions

@@ -1,0 +1,244 @@
+"""CAT_I and EFFI: the catalogue sources of a window's field, and the efficiency of its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integral_oda.catalog.reference import CatalogSource, reference_catalogue, sources_near
+from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
+from integral_oda.engines.storage import load_record, save_record
+from integral_oda.errors import DataError
+from integral_oda.imaging.efficiency import (
+    CHANNELS,
+    SPECTRUM_EDGES,
+    STEP_KEV,
+    PixelSpectra,
+    Thresholds,
+    fit_thresholds,
+    threshold_sigma_kev,
+)
+from integral_oda.imaging.shadowgram import build_shadowgram
+from integral_oda.imaging.structure import Covariance, StructureWidths
+from integral_oda.instrument.attitude import Attitude, separation_deg
+from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, OPEN_PIXELS, active_pixels, module_map
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.pif import pixel_illumination
+
+__all__ = ["CatI", "DetectorEfficiency", "Effi", "FieldSources", "live_time_map"]
+
+Array = NDArray[np.float64]
+
+FIELD_RADIUS_DEG = 21.0
+LEAST_LIT_PIXELS = 15.0
+CLOSEST_PAIR_ARCMIN = 6.0
+_PROBE_BAND = EnergyBand(28.0, 100.0)
+_FEWEST_PIXELS = 500
+
+
+@dataclass(frozen=True)
+class FieldSources:
+    """Catalogue sources that light the detector; lists in one order, brightest first.
+
+    Attributes
+    ----------
+    names : list of str
+    ra_deg, dec_deg, tangent_y, tangent_z : list of float
+        Positions (FK5, degrees) and tangents in the ISGRI frame.
+    """
+
+    names: list[str]
+    ra_deg: list[float]
+    dec_deg: list[float]
+    tangent_y: list[float]
+    tangent_z: list[float]
+
+    @property
+    def tangents(self) -> list[tuple[float, float]]:
+        """Tangents of each source."""
+        return list(zip(self.tangent_y, self.tangent_z, strict=True))
+
+
+@dataclass(frozen=True)
+class DetectorEfficiency:
+    """Usable pixels with their fitted low thresholds.
+
+    Attributes
+    ----------
+    usable : ndarray of bool
+        ``(134, 130)``.
+    threshold_kev : ndarray
+        ``(n_usable,)``.
+    background : ndarray
+        ``(1970,)`` counts of a fully efficient pixel per 0.5 keV.
+    sigma_kev, centre_kev, width_kev : float
+        Of the turn-on and of the thresholds' prior.
+    """
+
+    usable: NDArray[np.bool_]
+    threshold_kev: Array
+    background: Array
+    sigma_kev: float
+    centre_kev: float
+    width_kev: float
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """As the imaging functions take them."""
+        return Thresholds(np.asarray(self.threshold_kev), self.sigma_kev, self.centre_kev, self.width_kev,
+                          np.asarray(self.background))  # fmt: skip
+
+
+class CatI:
+    """Extract the catalogue sources of the field, and those asked for."""
+
+    name, version = "CAT_I", "1"
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> FieldSources:
+        """Sources whose PIF lights at least `LEAST_LIT_PIXELS` pixels; of a close pair the brighter one."""
+        (events,) = inputs
+        attitude = Attitude.from_keywords(events.header)
+        extra = [CatalogSource(name, ra, dec) for name, ra, dec in parameters.get("extra", [])]
+        ra, dec = attitude.axis()
+        near = sources_near(ra, dec, FIELD_RADIUS_DEG, [*extra, *reference_catalogue()])
+        ordered = sorted(near, key=lambda s: (s not in extra, -np.nan_to_num(s.flux_20_40_mcrab), s.name))
+        kept: list[CatalogSource] = []
+        for source in ordered:
+            if not _crowds(source, kept) and _lights(source, attitude):
+                kept.append(source)
+        tangents = [attitude.tangents(s.ra_deg, s.dec_deg) for s in kept]
+        return FieldSources([s.name for s in kept], [s.ra_deg for s in kept], [s.dec_deg for s in kept],
+                            [float(t[0]) for t in tangents], [float(t[1]) for t in tangents])  # fmt: skip
+
+    def save(self, value: FieldSources, folder: Path) -> None:
+        """Write the list."""
+        save_record(value, folder)
+
+    def load(self, folder: Path) -> FieldSources:
+        """Read the list."""
+        return load_record(FieldSources, folder)
+
+
+def _crowds(source: CatalogSource, kept: Sequence[CatalogSource]) -> bool:
+    return any(
+        separation_deg(source.ra_deg, source.dec_deg, k.ra_deg, k.dec_deg) * 60 < CLOSEST_PAIR_ARCMIN for k in kept
+    )
+
+
+def _lights(source: CatalogSource, attitude: Attitude) -> bool:
+    ty, tz = (float(t) for t in attitude.tangents(source.ra_deg, source.dec_deg))
+    return bool(np.isfinite(ty)) and float(pixel_illumination(ty, tz).sum()) >= LEAST_LIT_PIXELS
+
+
+def live_time_map(good: GoodTime, dead: DeadTime) -> Array:
+    """Live time of each pixel, ``(134, 130)`` s."""
+    live = good.ontime_s * (1 - np.asarray(dead.dead_fraction))
+    return np.where(active_pixels(), live[np.clip(module_map(), 0, None)], 0.0)
+
+
+class Effi:
+    """Find noisy pixels and fit the low threshold of every other one."""
+
+    name, version = "EFFI", "1"
+
+    def compute(
+        self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]
+    ) -> DetectorEfficiency:
+        """Fit from the events; where bright sources light pixels, once more with their rates."""
+        events, good, dead, field = inputs
+        channels = _channel_counts(events, good)
+        sigma = threshold_sigma_kev(events.revolution)
+        usable = _quiet_pixels(channels, np.asarray(events.good_pixels))
+        fitted = fit_thresholds(_spectra(channels, usable), sigma)
+        usable = usable & _not_noisy_below(channels, usable, fitted)
+        if usable.sum() < _FEWEST_PIXELS:
+            raise DataError(f"science window {events.header.get('SWID', '')}: only {usable.sum()} usable pixels")
+        spectra = _spectra(channels, usable)
+        fitted = fit_thresholds(spectra, sigma)
+        amplitude = _bright_amplitude(channels, usable, fitted, live_time_map(good, dead), field)
+        if amplitude is not None:
+            fitted = fit_thresholds(spectra, sigma, amplitude)
+        return DetectorEfficiency(usable, fitted.energy_kev, fitted.background, fitted.sigma_kev, fitted.centre_kev,
+                                  fitted.width_kev)  # fmt: skip
+
+    def save(self, value: DetectorEfficiency, folder: Path) -> None:
+        """Write the maps."""
+        save_record(value, folder)
+
+    def load(self, folder: Path) -> DetectorEfficiency:
+        """Read the maps."""
+        return load_record(DetectorEfficiency, folder)
+
+
+def _channel_counts(events: SelectedEvents, good: GoodTime) -> tuple[Array, NDArray[np.int64]]:
+    """Counts of each pixel in the bins of `SPECTRUM_EDGES` and above, and channel and pixel of every event."""
+    inside = good.inside(np.asarray(events.time_ijd))
+    energy = np.asarray(events.energy_kev)
+    channel = np.floor((energy - CHANNELS[0]) / STEP_KEV).astype(np.int64)
+    kept = inside & (channel >= 0) & (channel < len(CHANNELS))
+    bins = np.searchsorted(SPECTRUM_EDGES, CHANNELS, side="right")
+    size = DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
+    pixel = np.asarray(events.pixel)[kept].astype(np.int64)
+    n_bins = len(SPECTRUM_EDGES) + 1
+    cube = np.bincount(pixel * n_bins + bins[channel[kept]], minlength=size * n_bins).reshape(size, n_bins)
+    return cube.astype(float), np.stack([pixel, channel[kept]])
+
+
+def _spectra(channels: tuple[Array, NDArray[np.int64]], usable: NDArray[np.bool_]) -> PixelSpectra:
+    cube, (pixel, channel) = channels
+    total = np.bincount(channel[usable.ravel()[pixel]], minlength=len(CHANNELS))
+    return PixelSpectra(cube[usable.ravel(), 1:-1], total.astype(float))
+
+
+def _quiet_pixels(channels: tuple[Array, NDArray[np.int64]], good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels whose counts above 16 keV are between half and two and a half times their module's median."""
+    counts = channels[0][:, 1:].sum(axis=1).reshape(DETECTOR_SHAPE)
+    quiet = np.zeros(DETECTOR_SHAPE, dtype=bool)
+    for module in range(N_MODULES):
+        member = (module_map() == module) & good
+        if not member.any():
+            continue
+        median = max(float(np.median(counts[member])), 1.0)
+        spread = 6 * np.sqrt(median)
+        quiet |= member & (counts > 0.5 * median - spread / 2) & (counts < 2.5 * median + spread)
+    return quiet
+
+
+def _not_noisy_below(
+    channels: tuple[Array, NDArray[np.int64]], usable: NDArray[np.bool_], fitted: Thresholds
+) -> NDArray[np.bool_]:
+    """Pixels without an excess of counts below the energy where the detector switches on."""
+    edges = np.append(SPECTRUM_EDGES, np.inf)
+    below = edges[1:] <= fitted.centre_kev - 0.5 * fitted.sigma_kev
+    counts = channels[0][:, 1:][:, below].sum(axis=1).reshape(DETECTOR_SHAPE)
+    if not below.any():
+        return usable
+    median = max(float(np.median(counts[usable])), 1.0)
+    return counts <= median + 8 * np.sqrt(median)
+
+
+def _bright_amplitude(
+    channels: tuple[Array, NDArray[np.int64]],
+    usable: NDArray[np.bool_],
+    fitted: Thresholds,
+    live: Array,
+    field: FieldSources,
+) -> Array | None:
+    """Rate of each pixel relative to its background where sources brighter than a tenth of it are lit; else None."""
+    lower = np.searchsorted(SPECTRUM_EDGES, _PROBE_BAND.e1_kev, side="right")
+    counts = channels[0][:, lower:-1].sum(axis=1).reshape(DETECTOR_SHAPE)
+    probe = build_shadowgram(counts, usable, fitted, _PROBE_BAND, live)
+    pifs = np.stack([pixel_illumination(*t)[usable] for t in field.tangents], axis=1) if field.names else None
+    if pifs is None:
+        return None
+    design = pifs * probe.flat(probe.source_response)[:, None]
+    fluxes, covariance = Covariance(probe, StructureWidths()).fit(probe.excess, design)
+    bright = fluxes > 10 * np.sqrt(np.diag(covariance))
+    registered = probe.flat(probe.efficiency * live)[:, None] / OPEN_PIXELS * pifs
+    relative = (registered[:, bright] @ fluxes[bright]) / np.maximum(probe.flat(probe.expected), 1e-9)
+    return 1 + relative if bright.any() and relative.max() > 0.1 else None

@@ -1,0 +1,105 @@
+"""The graph of a query for the native engine: one node a step a window, then the gathering nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from integral_oda.archive.tree import Archive
+from integral_oda.engines.native import ENGINE, ENGINE_VERSION
+from integral_oda.engines.native.events import Cor, Dead, Gti
+from integral_oda.engines.native.field import CatI, Effi
+from integral_oda.engines.native.gather import Mosaic
+from integral_oda.engines.native.image import BinI, BkgI, Ima
+from integral_oda.engines.native.pack import PackImage, PackLightCurve
+from integral_oda.engines.native.timing import JoinLcr, Lcr
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.workflow.graph import Node, Step
+
+__all__ = ["image_graph", "light_curve_graph"]
+
+Position = tuple[str, float, float]
+
+
+def image_graph(
+    archive: Archive,
+    windows: Sequence[str],
+    bands: Sequence[EnergyBand],
+    threshold: float,
+    extra: Sequence[Position] = (),
+    at: Sequence[Position] = (),
+) -> Node:
+    """Node of the image product of some windows.
+
+    Parameters
+    ----------
+    archive : Archive
+    windows : sequence of str
+        Windows that the archive has.
+    bands : sequence of EnergyBand
+    threshold : float
+        Significance that a new source needs.
+    extra : sequence of tuple
+        Name, RA, Dec (degrees) of sources to add to the catalogue.
+    at : sequence of tuple
+        Name, RA, Dec of positions to measure at.
+    """
+    parameters = {"bands": [list(b) for b in bands], "threshold": threshold, "at": [list(p) for p in at]}
+    images = []
+    for scw in windows:
+        base = _window_nodes(archive, scw, extra)
+        binned = [_node(BinI(), scw, {"band": list(b)}, base["events"]) for b in bands]
+        backgrounds = [
+            _node(BkgI(), scw, {"band": list(b)}, [s, base["field"]]) for s, b in zip(binned, bands, strict=True)
+        ]
+        inputs = [*base["events"], base["field"], *binned, *backgrounds]
+        images.append(_node(Ima(), scw, parameters, inputs))
+    mosaic = _node(Mosaic(), "all", {}, images)
+    return _node(PackImage(), "all", {}, [mosaic])
+
+
+def light_curve_graph(
+    archive: Archive,
+    windows: Sequence[str],
+    band: EnergyBand,
+    time_bin_s: float,
+    source: Position | None,
+    extra: Sequence[Position] = (),
+) -> Node:
+    """Node of the light curves of some windows, of one source or of all in the field."""
+    parameters = {"band": list(band), "time_bin": time_bin_s, "source": list(source) if source else None}
+    curves = []
+    for scw in windows:
+        base = _window_nodes(archive, scw, extra)
+        binned = _node(BinI(), scw, {"band": list(band)}, base["events"])
+        background = _node(BkgI(), scw, {"band": list(band)}, [binned, base["field"]])
+        inputs = [*base["events"][:3], base["field"], binned, background]
+        curves.append(_node(Lcr(), scw, parameters, inputs))
+    joined = _node(JoinLcr(), "all", {}, curves)
+    return _node(PackLightCurve(), "all", {}, [joined])
+
+
+def _window_nodes(archive: Archive, scw: str, extra: Sequence[Position]) -> dict[str, Any]:
+    """Nodes that no band changes: ``events`` (COR, GTI, DEAD, EFFI) and ``field`` (CAT_I)."""
+    cor = _node(Cor(), scw, {}, [], {"events": archive.events_file(scw)})
+    gti = _node(Gti(), scw, {}, [cor])
+    dead_file = archive.find(scw, "isgri_dead.fits")
+    dead = _node(Dead(), scw, {}, [cor, gti], {"dead": dead_file} if dead_file else {})
+    field = _node(CatI(), scw, {"extra": [list(p) for p in extra]}, [cor])
+    efficiency = _node(Effi(), scw, {}, [cor, gti, dead, field])
+    return {"events": [cor, gti, dead, efficiency], "field": field}
+
+
+def _node(
+    step: Step, scope: str, parameters: Mapping[str, Any], inputs: Sequence[Node], raw: Mapping[str, Path] | None = None
+) -> Node:
+    return Node(
+        step=step,
+        scope=scope,
+        parameters=parameters,
+        inputs=tuple(inputs),
+        raw=raw or {},
+        engine=ENGINE,
+        engine_version=ENGINE_VERSION,
+    )

@@ -1,0 +1,250 @@
+"""BIN_I, BKG_I and IMA: shadowgram of a band, its background structure, and the cleaned sky image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, SelectedEvents
+from integral_oda.engines.native.field import DetectorEfficiency, FieldSources, live_time_map
+from integral_oda.engines.native.sources import FieldFit, fit_field
+from integral_oda.engines.storage import load_record, save_record
+from integral_oda.imaging.null import draw_null_excess
+from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
+from integral_oda.imaging.sky import SkyMaps, information_map, make_sky_maps, score_map
+from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
+from integral_oda.instrument.attitude import Attitude, tangents_to_pixel
+from integral_oda.instrument.detector import DETECTOR_SHAPE, N_PIXELS, OPEN_PIXELS
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.pif import pixel_illumination
+from integral_oda.products.sky_image import SkyImage
+from integral_oda.products.source_list import Source
+
+__all__ = ["BinI", "BkgI", "Ima", "WindowImage", "band_energy_kev", "counts_in_band"]
+
+Array = NDArray[np.float64]
+
+MASKED_RADIUS_PIXELS = 5.0
+NOISE_VARIANCE_RANGE = 50.0
+NULL_SEED = 500
+
+
+def band_energy_kev(band: EnergyBand) -> float:
+    """Energy that the mask's transmission of a band is taken at: the geometric mean."""
+    return float(np.sqrt(band.e1_kev * band.e2_kev))
+
+
+def counts_in_band(events: SelectedEvents, good: GoodTime, band: EnergyBand) -> Array:
+    """Events of a band and the good time, ``(134, 130)``."""
+    energy = np.asarray(events.energy_kev)
+    kept = (energy >= band.e1_kev) & (energy < band.e2_kev)
+    kept[kept] = good.inside(np.asarray(events.time_ijd)[kept])
+    size = DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
+    return np.bincount(np.asarray(events.pixel)[kept], minlength=size).reshape(DETECTOR_SHAPE).astype(float)
+
+
+class BinI:
+    """Shadowgram of one band."""
+
+    name, version = "BIN_I", "1"
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> Shadowgram:
+        """Count the events of the band and work out how the pixels answer."""
+        events, good, dead, efficiency = inputs
+        band = EnergyBand(*parameters["band"])
+        counts = counts_in_band(events, good, band)
+        usable = np.asarray(efficiency.usable)
+        return build_shadowgram(counts, usable, efficiency.thresholds, band, live_time_map(good, dead))
+
+    def save(self, value: Shadowgram, folder: Path) -> None:
+        """Write the planes."""
+        save_record(value, folder)
+
+    def load(self, folder: Path) -> Shadowgram:
+        """Read the planes."""
+        return load_record(Shadowgram, folder)
+
+
+class BkgI:
+    """Widths of the background's structure in one band, catalogue sources fitted beside it."""
+
+    name, version = "BKG_I", "1"
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> StructureWidths:
+        """Estimate the prior of the structure."""
+        shadowgram, field = inputs
+        energy = band_energy_kev(EnergyBand(*parameters["band"]))
+        pifs = [pixel_illumination(*t, energy_kev=energy)[shadowgram.usable] for t in field.tangents]
+        shadows = np.stack(pifs, axis=1) if pifs else np.zeros((int(shadowgram.usable.sum()), 0))
+        return fit_widths(shadowgram, shadows * shadowgram.flat(shadowgram.source_response)[:, None])
+
+    def save(self, value: StructureWidths, folder: Path) -> None:
+        """Write the widths."""
+        save_record(value, folder)
+
+    def load(self, folder: Path) -> StructureWidths:
+        """Read the widths."""
+        return load_record(StructureWidths, folder)
+
+
+@dataclass(frozen=True)
+class WindowImage:
+    """Images of one window, one a band, with the sources found and the noise left.
+
+    Attributes
+    ----------
+    images : list of SkyImage
+    sources : list of Source
+    noise : list of dict
+        One a band, as in ``summary.json``.
+    """
+
+    images: list[SkyImage]
+    sources: list[Source]
+    noise: list[dict[str, Any]]
+
+
+class Ima:
+    """Cleaned sky image in every band, with its sources."""
+
+    name, version = "IMA", "1"
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> WindowImage:
+        """Find, place and fit the sources of all bands together, then image what is left."""
+        events, good, dead, efficiency, field, *pairs = inputs
+        bands = [EnergyBand(*band) for band in parameters["bands"]]
+        shadowgrams: list[Shadowgram] = pairs[: len(bands)]
+        covariances = [Covariance(s, w) for s, w in zip(shadowgrams, pairs[len(bands) :], strict=True)]
+        attitude = Attitude.from_keywords(events.header)
+        fit = fit_field(covariances, bands, field, attitude, parameters["threshold"], parameters.get("at", []))
+        images, noise = [], []
+        for k, band in enumerate(bands):
+            maps, null = _band_maps(fit, k, efficiency, band)
+            images.append(_sky_image(maps, fit, k, attitude, _keywords(events, good, dead, band)))
+            noise.append(_noise(maps, null, fit, band))
+        return WindowImage(images, fit.sources, noise)
+
+    def save(self, value: WindowImage, folder: Path) -> None:
+        """Write the images as FITS and the rest as JSON."""
+        save_window_image(value, folder)
+
+    def load(self, folder: Path) -> WindowImage:
+        """Read images and lists."""
+        return load_window_image(folder)
+
+
+def save_window_image(value: WindowImage, folder: Path) -> None:
+    """Write images as FITS, sources and noise as JSON."""
+    import json
+
+    from integral_oda.products.sky_image import write_sky_images
+
+    write_sky_images(folder / "images.fits", value.images)
+    lists = {"sources": [source.as_dict() for source in value.sources], "noise": value.noise}
+    (folder / "lists.json").write_text(json.dumps(lists), encoding="utf-8")
+
+
+def load_window_image(folder: Path) -> WindowImage:
+    """Read what `save_window_image` has written."""
+    import json
+
+    from integral_oda.products.sky_image import read_sky_images
+    from integral_oda.products.source_list import source_from_dict
+
+    lists = json.loads((folder / "lists.json").read_text(encoding="utf-8"))
+    sources = [source_from_dict(values) for values in lists["sources"]]
+    return WindowImage(read_sky_images(folder / "images.fits"), sources, lists["noise"])
+
+
+def _band_maps(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand) -> tuple[SkyMaps, Array]:
+    """Maps of what is left in a band, and the significance map of a Poisson draw of the model."""
+    model = fit.models[k]
+    covariance = model.covariance
+    information = information_map(covariance)
+    residual = model.residual(fit.places)
+    maps = make_sky_maps(covariance, score_map(covariance, residual), information)
+    drawn = _null_residual(fit, k, efficiency, band, residual)
+    null = make_sky_maps(covariance, score_map(covariance, drawn), information).significance
+    return maps, null
+
+
+def _null_residual(
+    fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand, residual: Array
+) -> Array:
+    model = fit.models[k]
+    covariance, shadowgram = model.covariance, model.covariance.shadowgram
+    relative = covariance.structure(residual) / np.maximum(shadowgram.flat(shadowgram.background_response), 1e-9)
+    energy = band_energy_kev(band)
+    counts = np.zeros(int(shadowgram.usable.sum()))
+    for place, flux in zip(fit.places, fit.fluxes[k], strict=True):
+        counts += flux * pixel_illumination(*place, energy_kev=energy)[shadowgram.usable]
+    counts *= shadowgram.live_time_s / OPEN_PIXELS
+    generator = np.random.default_rng(NULL_SEED)
+    drawn = draw_null_excess(covariance, efficiency.thresholds, band, counts, relative, generator)
+    design = model.design(fit.places)
+    fluxes, _ = covariance.fit(drawn, design)
+    left: Array = drawn - design @ fluxes
+    return left
+
+
+def _sky_image(maps: SkyMaps, fit: FieldFit, k: int, attitude: Attitude, keywords: dict[str, Any]) -> SkyImage:
+    """Image of a band with a clean peak put back at every source."""
+    flux = maps.flux.copy()
+    rows, columns = np.indices(flux.shape)
+    for place, source_flux in zip(fit.places, fit.fluxes[k], strict=True):
+        column, row = tangents_to_pixel(*place)
+        flux += source_flux * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * PEAK_SIGMA_PIXELS**2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        significance = np.where(maps.variance > 0, flux / np.sqrt(maps.variance), np.nan)
+    planes = (plane.astype(np.float32) for plane in (flux, maps.variance, significance, maps.exposure))
+    return SkyImage(*planes, attitude.wcs(), fit.bands[k], keywords)
+
+
+PEAK_SIGMA_PIXELS = 1.18
+"""Width of the core of the point-spread function, 1 sigma of a Gaussian."""
+
+
+def _keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime, band: EnergyBand) -> dict[str, Any]:
+    intervals = np.asarray(good.intervals_ijd)
+    live = good.ontime_s * dead.deadc
+    carried = {key: value for key, value in events.header.items() if not key.endswith(("_SCX", "_SCZ"))}
+    return {
+        **carried,
+        "TFIRST": float(intervals[0, 0]),
+        "TLAST": float(intervals[-1, 1]),
+        "TELAPSE": float((intervals[-1, 1] - intervals[0, 0]) * DAY_S),
+        "ONTIME": good.ontime_s,
+        "DEADC": dead.deadc,
+        "EXPOSURE": live * float(np.asarray(events.good_pixels).sum()) / N_PIXELS,
+        "CREATOR": "integral-oda native",
+        "DEADORIG": dead.origin,
+    }
+
+
+def _noise(maps: SkyMaps, null: Array, fit: FieldFit, band: EnergyBand) -> dict[str, Any]:
+    """Noise of the residual significance map where it is at most `NOISE_VARIANCE_RANGE` times the least variance."""
+    variance = np.where(maps.variance > 0, maps.variance, np.inf)
+    region = np.isfinite(maps.significance) & (variance < NOISE_VARIANCE_RANGE * variance.min())
+    rows, columns = np.indices(region.shape)
+    for place in fit.places:
+        column, row = tangents_to_pixel(*place)
+        region &= np.hypot(rows - row, columns - column) > MASKED_RADIUS_PIXELS
+    values, drawn = maps.significance[region], null[region]
+    return {
+        **asdict_band(band),
+        "significance_mean": float(values.mean()),
+        "significance_sigma": float(values.std()),
+        "null_sigma": float(drawn.std()),
+        "largest_excess": float(values.max()),
+        "sources_masked": len(fit.places),
+    }
+
+
+def asdict_band(band: EnergyBand) -> dict[str, float]:
+    """The edges under their names in ``summary.json``."""
+    return {"e1_kev": band.e1_kev, "e2_kev": band.e2_kev}

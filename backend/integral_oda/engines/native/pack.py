@@ -1,0 +1,69 @@
+"""The last nodes: product files as users get them, kept so that a known query is a copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from integral_oda.engines.native.image import WindowImage
+from integral_oda.products.light_curve import LightCurve, file_label, write_light_curve
+from integral_oda.products.pictures import draw_light_curves, draw_sky_image
+from integral_oda.products.sky_image import write_sky_images
+from integral_oda.products.source_list import write_regions, write_source_list
+
+__all__ = ["LISTS_FILE", "PackImage", "PackLightCurve"]
+
+LISTS_FILE = "lists.json"
+
+
+class PackImage:
+    """``mosaic.fits``, ``catalog.fits``, ``catalog.reg``, ``image.png`` and the lists of the summary."""
+
+    name, version = "PACK_IMAGE", "1"
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> WindowImage:
+        """Hand the mosaic on."""
+        (mosaic,) = inputs
+        result: WindowImage = mosaic
+        return result
+
+    def save(self, value: WindowImage, folder: Path) -> None:
+        """Write the product files."""
+        write_sky_images(folder / "mosaic.fits", value.images)
+        write_source_list(folder / "catalog.fits", value.sources)
+        write_regions(folder / "catalog.reg", value.sources)
+        draw_sky_image(folder / "image.png", value.images[0], value.sources)
+        lists = {"sources": [source.as_dict() for source in value.sources], "noise": value.noise}
+        (folder / LISTS_FILE).write_text(json.dumps(lists), encoding="utf-8")
+
+    def load(self, folder: Path) -> Path:
+        """Give the folder of the product files."""
+        return folder
+
+
+class PackLightCurve:
+    """``isgri_lc_<SRC>.fits`` of every source and ``lightcurve.png``."""
+
+    name, version = "PACK_LC", "1"
+
+    def compute(
+        self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]
+    ) -> list[LightCurve]:
+        """Hand the light curves on."""
+        (curves,) = inputs
+        result: list[LightCurve] = curves
+        return result
+
+    def save(self, value: list[LightCurve], folder: Path) -> None:
+        """Write the product files."""
+        for curve in value:
+            write_light_curve(folder / f"isgri_lc_{file_label(curve.name)}.fits", curve)
+        draw_light_curves(folder / "lightcurve.png", value)
+        lists = {"sources": [{"name": c.name, "ra_deg": c.ra_deg, "dec_deg": c.dec_deg} for c in value]}
+        (folder / LISTS_FILE).write_text(json.dumps(lists), encoding="utf-8")
+
+    def load(self, folder: Path) -> Path:
+        """Give the folder of the product files."""
+        return folder

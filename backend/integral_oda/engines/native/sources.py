@@ -1,0 +1,212 @@
+"""Which sources a field holds: catalogue sources placed, new ones found, all of them fitted together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from integral_oda.engines.native.field import FieldSources
+from integral_oda.imaging.search import FLOOR_90_ARCMIN, FieldModel, find_new_sources, locate, osa_radius_arcmin
+from integral_oda.imaging.structure import Covariance
+from integral_oda.instrument.attitude import Attitude, separation_deg
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.response import crab_rate, erg_per_count
+from integral_oda.products.source_list import Source, SourceBand
+
+__all__ = ["FieldFit", "fit_field", "source_band"]
+
+Array = NDArray[np.float64]
+Tangents = tuple[float, float]
+
+CATALOGUE_SIGNIFICANCE = 4.0
+"""Catalogue sources at least this significant in a band are listed (OSA's MinCatSouSnr)."""
+MODEL_SIGNIFICANCE = 3.0
+"""Catalogue sources at least this significant stay in the model."""
+LOCATED_SIGNIFICANCE = 6.0
+"""Sources at least this significant have their position fitted."""
+IDENTIFICATION_ARCMIN = 5.0
+
+
+@dataclass(frozen=True)
+class FieldFit:
+    """Sources of a field in every band.
+
+    Attributes
+    ----------
+    models : list of FieldModel
+        One a band.
+    bands : list of EnergyBand
+    places : list of tuple
+        Tangents of every modelled source.
+    fluxes : list of ndarray
+        One a band, ``(n_places,)`` counts/s.
+    sources : list of Source
+        Those worth a line in the list, and those asked for.
+    """
+
+    models: list[FieldModel]
+    bands: list[EnergyBand]
+    places: list[Tangents]
+    fluxes: list[Array]
+    sources: list[Source]
+
+
+@dataclass
+class _Candidate:
+    name: str
+    place: Tangents
+    catalogued: Tangents
+    new: bool = False
+    radius_90_arcmin: float = float("inf")
+
+
+def fit_field(
+    covariances: Sequence[Covariance],
+    bands: Sequence[EnergyBand],
+    field: FieldSources,
+    attitude: Attitude,
+    threshold: float,
+    at: Sequence[tuple[str, float, float]] = (),
+) -> FieldFit:
+    """Fit the catalogue sources of a field, find new ones, and measure at the positions asked for.
+
+    Parameters
+    ----------
+    covariances : sequence of Covariance
+        One a band.
+    bands : sequence of EnergyBand
+    field : FieldSources
+    attitude : Attitude
+    threshold : float
+        Significance that a new source needs in one of the bands.
+    at : sequence of tuple
+        Name, RA and Dec (degrees) of positions to be measured whether a source shows there or not.
+    """
+    energies = [float(np.sqrt(b.e1_kev * b.e2_kev)) for b in bands]
+    models = [FieldModel(c, e) for c, e in zip(covariances, energies, strict=True)]
+    candidates = [_Candidate(n, t, t) for n, t in zip(field.names, field.tangents, strict=True)]
+    candidates = [c for c, s in zip(candidates, _significances(models, candidates), strict=True)
+                  if s.max() >= MODEL_SIGNIFICANCE]  # fmt: skip
+    _place(models, candidates)
+    candidates += _new_candidates(models, candidates, threshold)
+    forced = _forced_places(attitude, at, models, candidates)
+    return _measured(models, list(bands), candidates, forced, attitude)
+
+
+def _significances(models: Sequence[FieldModel], candidates: Sequence[_Candidate]) -> Array:
+    """Significance of each candidate in each band, ``(n_candidates, n_bands)``."""
+    columns = []
+    for model in models:
+        fluxes, covariance = model.fit([c.place for c in candidates])
+        columns.append(fluxes / np.sqrt(np.diag(covariance)))
+    return np.stack(columns, axis=1) if candidates else np.zeros((0, len(models)))
+
+
+def _place(models: Sequence[FieldModel], candidates: list[_Candidate]) -> None:
+    """Fit the positions of significant candidates, the strongest first, each in its best band."""
+    significances = _significances(models, candidates)
+    for k in np.argsort(-significances.max(axis=1)) if len(candidates) else []:
+        best = int(significances[k].argmax())
+        if significances[k, best] < LOCATED_SIGNIFICANCE:
+            break
+        others = [c.place for j, c in enumerate(candidates) if j != k]
+        candidate = candidates[k]
+        place, radius = locate(models[best], candidate.place, others, float(significances[k, best]))
+        offset = np.hypot(place[0] - candidate.catalogued[0], place[1] - candidate.catalogued[1])
+        if np.isfinite(radius) and np.rad2deg(offset) * 60 < max(IDENTIFICATION_ARCMIN, 2 * radius):
+            candidate.place, candidate.radius_90_arcmin = place, radius
+
+
+def _new_candidates(
+    models: Sequence[FieldModel], candidates: Sequence[_Candidate], threshold: float
+) -> list[_Candidate]:
+    found: list[_Candidate] = []
+    for model in models:
+        known = [c.place for c in (*candidates, *found)]
+        for source in find_new_sources(model, known, threshold):
+            others = [c.place for c in (*candidates, *found)]
+            place, radius = locate(model, source.tangents, others, source.significance)
+            found.append(_Candidate(f"NEW_{len(found) + 1}", place, place, new=True, radius_90_arcmin=radius))
+    return found
+
+
+def _forced_places(
+    attitude: Attitude,
+    at: Sequence[tuple[str, float, float]],
+    models: Sequence[FieldModel],
+    candidates: Sequence[_Candidate],
+) -> list[_Candidate]:
+    """Positions asked for that no detected source explains."""
+    forced = []
+    for name, ra, dec in at:
+        ty, tz = (float(t) for t in attitude.tangents(ra, dec))
+        if not np.isfinite(ty) or models[0].shadow((ty, tz)).sum() <= 0:
+            continue
+        if not any(_covers(c, attitude, ra, dec) for c in candidates):
+            forced.append(_Candidate(name, (ty, tz), (ty, tz)))
+    return forced
+
+
+def _covers(candidate: _Candidate, attitude: Attitude, ra: float, dec: float) -> bool:
+    reach = candidate.radius_90_arcmin if np.isfinite(candidate.radius_90_arcmin) else IDENTIFICATION_ARCMIN
+    return bool(separation_deg(*attitude.position(*candidate.place), ra, dec) * 60 <= max(reach, 1.0))
+
+
+def _measured(
+    models: list[FieldModel],
+    bands: list[EnergyBand],
+    candidates: list[_Candidate],
+    forced: list[_Candidate],
+    attitude: Attitude,
+) -> FieldFit:
+    places = [c.place for c in candidates]
+    fits = [model.fit(places) for model in models]
+    listed = []
+    for k, candidate in enumerate(candidates):
+        measured = tuple(
+            source_band(band, float(f[k]), float(np.sqrt(c[k, k]))) for band, (f, c) in zip(bands, fits, strict=True)
+        )
+        if candidate.new or max(b.significance for b in measured) >= CATALOGUE_SIGNIFICANCE:
+            listed.append(_as_source(candidate, measured, attitude, forced=False))
+    for candidate in forced:
+        joint = [model.fit([*places, candidate.place]) for model in models]
+        measured = tuple(
+            source_band(band, float(f[-1]), float(np.sqrt(c[-1, -1]))) for band, (f, c) in zip(bands, joint, strict=True)
+        )
+        listed.append(_as_source(candidate, measured, attitude, forced=True))
+    listed.sort(key=lambda source: (source.forced, -source.significance))
+    return FieldFit(models, bands, places, [f for f, _ in fits], listed)
+
+
+def source_band(band: EnergyBand, flux: float, error: float) -> SourceBand:
+    """Flux of one band in all units, with its limits.
+
+    The 3 sigma limit is one-sided; the 90 % limit is Bayesian with a flat prior on fluxes >= 0.
+    """
+    limit_90 = flux + error * float(ndtri(1 - 0.1 * ndtr(flux / error)))
+    return SourceBand(
+        e1_kev=band.e1_kev,
+        e2_kev=band.e2_kev,
+        flux=flux,
+        flux_error=error,
+        significance=flux / error,
+        flux_mcrab=1000 * flux / crab_rate(band),
+        flux_erg=flux * erg_per_count(band),
+        limit_3sigma=max(flux, 0.0) + 3 * error,
+        limit_90=limit_90,
+    )
+
+
+def _as_source(
+    candidate: _Candidate, measured: tuple[SourceBand, ...], attitude: Attitude, *, forced: bool
+) -> Source:
+    ra, dec = attitude.position(*candidate.place)
+    osa = osa_radius_arcmin(max(band.significance for band in measured))
+    radius = candidate.radius_90_arcmin if np.isfinite(candidate.radius_90_arcmin) else osa
+    if forced:
+        radius = FLOOR_90_ARCMIN
+    return Source(candidate.name, float(ra), float(dec), radius, osa, candidate.new, forced, measured)

@@ -1,0 +1,266 @@
+"""Low-threshold efficiency of each pixel, estimated from the spectrum of the window's own events.
+
+ISGRI's pixels switch on between 15 keV (2003) and some 45 keV (2022), each at its own low threshold.
+The turn-on is 0.5 (1 + erf((E - threshold) / (1.41 sigma))) with sigma = (4.80 + 0.0017 rev) / 2.36 keV
+(the law of OSA's ii_shadow_build). Where no context gives the thresholds, they are fitted to the pixel
+spectra under a Gaussian prior whose centre and width come from all pixels together. The fit uses the
+same events as the image: what it takes up of a source, and what it leaves uncertain, is carried along
+(`Response`), so that fluxes stay unbiased and errors honest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf
+
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.response import effective_area_cm2
+
+__all__ = ["PixelSpectra", "Response", "Thresholds", "band_response", "fit_thresholds",
+           "pixel_rates", "refit_thresholds", "threshold_sigma_kev"]
+
+Array = NDArray[np.float64]
+
+STEP_KEV = 0.5
+CHANNELS = np.arange(15.0, 1000.0, STEP_KEV)
+"""Lower edges of the fine energy grid, keV."""
+THRESHOLD_GRID = np.arange(8.0, 66.01, 0.25)
+SPECTRUM_EDGES = np.array([16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48, 50, 52, 56, 60, 65, 70,
+                           80, 90, 100.0])  # fmt: skip
+_TAIL = 0.03
+"""Efficiency left far below the threshold; the real turn-on has a tail that the error function lacks."""
+_CONTINUATION_SLOPE = 1.0
+SOURCE_INDEX = 2.1
+"""Photon index that efficiencies of a source in a band are weighted with."""
+
+
+@dataclass(frozen=True)
+class PixelSpectra:
+    """Counts of usable pixels in the bins of `SPECTRUM_EDGES`, and of all of them on the fine grid.
+
+    Attributes
+    ----------
+    counts : ndarray
+        ``(n_pixels, 25)``.
+    total : ndarray
+        ``(1970,)`` counts of all pixels in channels of 0.5 keV from 15 keV.
+    """
+
+    counts: Array
+    total: Array
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Low thresholds of the pixels and the background spectrum that they were fitted with.
+
+    Attributes
+    ----------
+    energy_kev : ndarray
+        ``(n_pixels,)`` low threshold, keV.
+    sigma_kev : float
+        Width of the turn-on.
+    centre_kev, width_kev : float
+        The prior: mean and 1 sigma spread of the thresholds.
+    background : ndarray
+        ``(1970,)`` background of a pixel with full efficiency, counts per channel of 0.5 keV.
+    """
+
+    energy_kev: Array
+    sigma_kev: float
+    centre_kev: float
+    width_kev: float
+    background: Array
+
+
+def threshold_sigma_kev(revolution: int) -> float:
+    """Width of the turn-on at a revolution, keV (OSA: (4.80 + 0.0017 rev) / 2.36)."""
+    return (4.80 + 0.0017 * revolution) / 2.36
+
+
+def fit_thresholds(spectra: PixelSpectra, sigma_kev: float, amplitude: Array | None = None) -> Thresholds:
+    """Fit every pixel's low threshold with the common background spectrum.
+
+    Parameters
+    ----------
+    spectra : PixelSpectra
+    sigma_kev : float
+    amplitude : ndarray, optional
+        ``(n_pixels,)`` rate of each pixel relative to the background alone, where bright sources light it.
+    """
+    scale = np.ones(len(spectra.counts)) if amplitude is None else amplitude
+    turn_on = _turn_on_table(sigma_kev)
+    centre, width = _first_guess(spectra.total), 5.0
+    thresholds = np.full(len(scale), centre)
+    for _ in range(6):
+        background = _background(spectra.total, thresholds, scale, centre, turn_on, sigma_kev)
+        model = _rebin(turn_on * background)
+        thresholds = _most_probable(spectra.counts, model, scale, (centre, width, sigma_kev))
+        centre = float(np.median(thresholds))
+        width = float(np.clip(1.4826 * np.median(np.abs(thresholds - centre)), 1.0, 8.0)) * 1.1
+    return Thresholds(thresholds, sigma_kev, centre, width, background)
+
+
+def refit_thresholds(thresholds: Thresholds, counts: Array, amplitude: Array) -> Thresholds:
+    """Fit the thresholds of other pixel spectra with the background and prior of an earlier fit.
+
+    Parameters
+    ----------
+    thresholds : Thresholds
+    counts : ndarray
+        ``(n_pixels, 25)``.
+    amplitude : ndarray
+        ``(n_pixels,)`` as in `fit_thresholds`.
+    """
+    model = _rebin(_turn_on_table(thresholds.sigma_kev) * thresholds.background)
+    prior = (thresholds.centre_kev, thresholds.width_kev, thresholds.sigma_kev)
+    return replace(thresholds, energy_kev=_most_probable(counts, model, amplitude, prior))
+
+
+def pixel_rates(thresholds: Thresholds, edges_kev: Array, band: EnergyBand) -> tuple[Array, Array]:
+    """Expected counts of every pixel between the edges: of the background, and of a source of one count in the band.
+
+    Parameters
+    ----------
+    thresholds : Thresholds
+    edges_kev : ndarray
+        ``(n + 1,)`` multiples of 0.5 keV from 15 to 1000 keV.
+    band : EnergyBand
+        That the source is normalised in, at full efficiency.
+
+    Returns
+    -------
+    background, source : ndarray
+        ``(n_pixels, n)``.
+    """
+    inside = (band.e1_kev <= CHANNELS) & (band.e2_kev > CHANNELS)
+    turn_on = _turn_on_table(thresholds.sigma_kev)
+    first = np.searchsorted(CHANNELS, edges_kev[:-1])
+    stop = int(np.searchsorted(CHANNELS, edges_kev[-1]))
+    tables = (np.add.reduceat((turn_on * s)[:, :stop], first, axis=1) for s in (thresholds.background, _source_shape(inside)))
+    background, source = (_at(thresholds.energy_kev, table) for table in tables)
+    return background, source
+
+
+def _turn_on_table(sigma_kev: float) -> Array:
+    return _turn_on(THRESHOLD_GRID[:, None], CHANNELS + STEP_KEV / 2, sigma_kev)
+
+
+def _most_probable(counts: Array, model: Array, scale: Array, prior: tuple[float, float, float]) -> Array:
+    centre, width, sigma = prior
+    used = SPECTRUM_EDGES[:-1] >= centre - 2.5 * sigma
+    likelihood = counts[:, used] @ np.log(np.maximum(model[:, used], 1e-12)).T
+    likelihood -= scale[:, None] * model[:, used].sum(axis=1)
+    return _peak(likelihood - 0.5 * ((THRESHOLD_GRID - centre) / width) ** 2)
+
+
+def _turn_on(threshold_kev: Array, energy_kev: Array, sigma_kev: float) -> Array:
+    turn_on: Array = 0.5 * (1 + erf((energy_kev - threshold_kev) / (1.41 * sigma_kev)))
+    return _TAIL + (1 - _TAIL) * turn_on
+
+
+def _first_guess(total: Array) -> float:
+    """Energy where the summed spectrum, smoothed over 4 keV, first reaches half of its maximum below 100 keV."""
+    smooth = np.convolve(total[CHANNELS < 100], np.ones(8) / 8, mode="same")
+    return float(np.clip(CHANNELS[np.argmax(smooth >= 0.5 * smooth.max())], 15.0, 45.0))
+
+
+def _background(
+    total: Array, thresholds: Array, scale: Array, centre: float, turn_on: Array, sigma_kev: float
+) -> Array:
+    """Background of a fully efficient pixel; continued as E^-_CONTINUATION_SLOPE below the energy where most pixels are on."""
+    share = np.bincount(np.rint((thresholds - THRESHOLD_GRID[0]) / 0.25).astype(int), scale, len(THRESHOLD_GRID))
+    background = total / np.maximum(share @ turn_on, 1e-9)
+    reliable = np.searchsorted(CHANNELS, centre + 1.6 * sigma_kev)
+    level = background[reliable : reliable + 8].mean()
+    background[:reliable] = level * ((CHANNELS[reliable] + 2.0) / CHANNELS[:reliable]) ** _CONTINUATION_SLOPE
+    return background
+
+
+def _rebin(per_channel: Array) -> Array:
+    first = np.searchsorted(CHANNELS, SPECTRUM_EDGES)
+    return np.add.reduceat(per_channel, first, axis=-1)[..., :-1]
+
+
+def _peak(likelihood: Array) -> Array:
+    """Position of the maximum of each row, between grid points by a parabola."""
+    best = np.clip(likelihood.argmax(axis=1), 1, likelihood.shape[1] - 2)
+    rows = np.arange(len(likelihood))
+    left, top, right = (likelihood[rows, best + k] for k in (-1, 0, 1))
+    curvature = np.minimum(left - 2 * top + right, -1e-6)
+    return THRESHOLD_GRID[best] + np.clip(0.5 * (left - right) / curvature, -0.5, 0.5) * 0.25
+
+
+def _at(thresholds: Array, table: Array) -> Array:
+    """Rows of a table over the threshold grid, linear between grid points."""
+    position = np.clip((thresholds - THRESHOLD_GRID[0]) / 0.25, 0, len(THRESHOLD_GRID) - 1.001)
+    low = position.astype(int)
+    part = (position - low).reshape(-1, *[1] * (table.ndim - 1))
+    result: Array = table[low] * (1 - part) + table[low + 1] * part
+    return result
+
+
+@dataclass(frozen=True)
+class Response:
+    """How the excess of a band's counts over the expected ones answers, pixel by pixel; each ``(n_pixels,)``.
+
+    Attributes
+    ----------
+    expected : ndarray
+        Background counts at the fitted threshold.
+    source : ndarray
+        Answer to a source, as a share of its counts at full efficiency in the band.
+    efficiency : ndarray
+        Share of a source's counts in the band that the pixel registers.
+    background : ndarray
+        Answer to a relative change of the background, counts.
+    variance : ndarray
+        Of the excess, counts squared.
+    """
+
+    expected: Array
+    source: Array
+    efficiency: Array
+    background: Array
+    variance: Array
+
+
+def band_response(thresholds: Thresholds, band: EnergyBand) -> Response:
+    """Expected background and linear answers of every pixel in a band.
+
+    A change of the counts moves the fitted threshold by V sum(u dn / mu), with u the derivative of the
+    spectrum to the threshold and V the posterior variance; the excess is what is left of the change.
+    """
+    inside = (band.e1_kev <= CHANNELS) & (band.e2_kev > CHANNELS)
+    turn_on = _turn_on_table(thresholds.sigma_kev)
+    model = turn_on * thresholds.background
+    source = turn_on * _source_shape(inside)
+    slope = np.gradient(model, 0.25, axis=0)
+    expected = model[:, inside].sum(axis=1)
+    band_slope = np.gradient(expected, 0.25)
+    used = SPECTRUM_EDGES[:-1] >= thresholds.centre_kev - 2.5 * thresholds.sigma_kev
+    spectrum, spectrum_slope, source_spectrum = (_rebin(a)[:, used] for a in (model, slope, source))
+    posterior = 1 / ((spectrum_slope**2 / spectrum).sum(axis=1) + thresholds.width_kev**-2)
+    shift = band_slope * posterior
+    columns = np.stack(
+        [
+            expected,
+            source[:, inside].sum(axis=1) - shift * (spectrum_slope * source_spectrum / spectrum).sum(axis=1),
+            source[:, inside].sum(axis=1),
+            expected - shift * spectrum_slope.sum(axis=1),
+            np.maximum(expected - shift * band_slope, 0.05 * expected),
+        ],
+        axis=1,
+    )
+    return Response(*_at(thresholds.energy_kev, columns).T)
+
+
+def _source_shape(inside: NDArray[np.bool_]) -> Array:
+    """Counts of a power law per channel at full efficiency, normalised to 1 in the band."""
+    energy = CHANNELS + STEP_KEV / 2
+    shape = effective_area_cm2(energy) * energy**-SOURCE_INDEX
+    result: Array = shape / shape[inside].sum()
+    return result

@@ -1,0 +1,247 @@
+"""Sources in a shadowgram: found, placed by their PIF's likelihood, fitted together and told from ghosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
+
+from integral_oda.imaging.sky import information_map, local_noise, score_map
+from integral_oda.imaging.structure import Covariance
+from integral_oda.instrument.attitude import SKY_PIXEL, pixel_to_tangents, tangents_to_pixel
+from integral_oda.instrument.mask import GHOST_PERIOD_PIXELS
+from integral_oda.instrument.pif import pixel_illumination
+
+__all__ = ["FLOOR_90_ARCMIN", "FieldModel", "FittedSource", "find_new_sources", "locate", "measure", "osa_radius_arcmin"]
+
+Array = NDArray[np.float64]
+Tangents = tuple[float, float]
+
+ARCMIN = np.pi / 180 / 60
+FLOOR_90_ARCMIN = 0.16
+"""Systematic 90 % radius of a position, the constant of OSA's law."""
+_SEARCHED_SHARE = 0.02
+_PEAK_LOSS = 0.8
+"""A source between pixel centres shows at least this share of its significance in a pixel."""
+_MOST_PEAKS = 25
+_DELTA_90 = 4.61
+"""2 delta ln L of a 90 % region in two dimensions."""
+
+
+@dataclass(frozen=True)
+class FittedSource:
+    """A source at tangents (ISGRI frame) with its flux in one band.
+
+    Attributes
+    ----------
+    radius_90_arcmin : float
+        90 % radius of the likelihood with the systematic floor in quadrature; infinite where not fitted.
+    """
+
+    tangents: Tangents
+    flux: float
+    flux_error: float
+    radius_90_arcmin: float
+
+    @property
+    def significance(self) -> float:
+        """Flux over its error."""
+        return self.flux / self.flux_error
+
+
+def osa_radius_arcmin(significance: float) -> float:
+    """90 % radius by OSA's law, 22.1 SNR^-0.95 + 0.16 arcmin."""
+    return float(22.1 * max(significance, 1.0) ** -0.95 + FLOOR_90_ARCMIN)
+
+
+class FieldModel:
+    """Sources at fixed places in one shadowgram, fitted together with its background.
+
+    Parameters
+    ----------
+    covariance : Covariance
+    energy_kev : float
+        Energy for the mask's transmission.
+    """
+
+    def __init__(self, covariance: Covariance, energy_kev: float) -> None:
+        self.covariance, self.energy_kev = covariance, energy_kev
+        shadowgram = covariance.shadowgram
+        self._response = shadowgram.flat(shadowgram.source_response)
+        self._excess = shadowgram.excess
+
+    def shadow(self, tangents: Tangents) -> Array:
+        """Counts at unit flux of a direction, ``(n_usable,)``."""
+        pif = pixel_illumination(*tangents, energy_kev=self.energy_kev)
+        return pif[self.covariance.shadowgram.usable] * self._response
+
+    def design(self, places: Sequence[Tangents]) -> Array:
+        """Shadows of several directions, ``(n_usable, n_places)``."""
+        if not places:
+            return np.zeros((len(self._response), 0))
+        return np.stack([self.shadow(place) for place in places], axis=1)
+
+    def fit(self, places: Sequence[Tangents]) -> tuple[Array, Array]:
+        """Fluxes of all places together and their covariance."""
+        return self.covariance.fit(self._excess, self.design(places))
+
+    def residual(self, places: Sequence[Tangents]) -> Array:
+        """Counts above expected background and fitted sources, ``(n_usable,)``."""
+        design = self.design(places)
+        fluxes, _ = self.covariance.fit(self._excess, design)
+        left: Array = self._excess - design @ fluxes
+        return left
+
+    def likelihood_at(self, others: Sequence[Tangents]) -> Callable[[Sequence[Tangents]], Array]:
+        """Gain of ln L, times two, from a source at each of several places beside the others."""
+        design = self.design(others)
+        weighted = self.covariance.solve(design) if others else design
+        normal = np.linalg.inv(design.T @ weighted) if others else np.zeros((0, 0))
+        residual = self.covariance.solve(self._excess)
+        residual = residual - weighted @ (normal @ (design.T @ residual))
+
+        def gain(places: Sequence[Tangents]) -> Array:
+            shadows = self.design(places)
+            solved = self.covariance.solve(shadows)
+            shared = design.T @ solved
+            information = np.einsum("ij,ij->j", shadows, solved) - np.einsum("ij,ij->j", shared, normal @ shared)
+            score = shadows.T @ residual
+            return np.where(score > 0, score**2 / np.maximum(information, 1e-30), 0.0)
+
+        return gain
+
+
+def locate(model: FieldModel, start: Tangents, others: Sequence[Tangents], significance: float) -> tuple[Tangents, float]:
+    """Fit the position of one source by the likelihood of its PIF.
+
+    Parameters
+    ----------
+    model : FieldModel
+    start : tuple of float
+        Tangents to start from, within some 5 arcmin.
+    others : sequence of tuple
+        The other sources of the field, refitted at every trial.
+    significance : float
+        Of the source; sets the step of the grid.
+
+    Returns
+    -------
+    tangents : tuple of float
+    radius_90_arcmin : float
+        From the curvature of the likelihood over its own 90 % region, systematic floor included.
+    """
+    gain = model.likelihood_at(others)
+    step = float(np.clip(12.0 / max(significance, 1.0), 0.15, 2.0)) * ARCMIN
+    place = start
+    offsets = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)], dtype=float)
+    terms = np.column_stack([np.ones(9), offsets, offsets**2 / 2, offsets[:, 0] * offsets[:, 1]])
+    curvature = np.zeros((2, 2))
+    for _ in range(8):
+        values = gain([(place[0] + i * step, place[1] + j * step) for i, j in offsets])
+        _, gy, gz, hyy, hzz, hyz = np.linalg.lstsq(terms, values)[0]
+        curvature = -np.array([[hyy, hyz], [hyz, hzz]]) / step**2
+        shift = _newton_shift(curvature, np.array([gy, gz]) / step, step)
+        place = (place[0] + shift[0], place[1] + shift[1])
+        if np.hypot(*shift) < 0.1 * step:
+            break
+    return place, _radius_90(curvature)
+
+
+def _newton_shift(curvature: Array, slope: Array, step: float) -> Array:
+    """Step towards the maximum, at most 1.5 grid steps."""
+    if np.all(np.linalg.eigvalsh(curvature) > 0):
+        shift = np.linalg.solve(curvature, slope)
+    else:
+        shift = slope / max(float(np.hypot(*slope)), 1e-30) * step
+    length = float(np.hypot(*shift))
+    limited: Array = shift * min(1.0, 1.5 * step / max(length, 1e-30))
+    return limited
+
+
+def _radius_90(curvature: Array) -> float:
+    """Radius of the circle of the area of the 90 % region; curvature is that of 2 ln L."""
+    determinant = float(np.linalg.det(curvature))
+    if determinant <= 0:
+        return float("inf")
+    statistical = np.sqrt(2 * _DELTA_90) * determinant**-0.25 / ARCMIN
+    return float(np.hypot(statistical, FLOOR_90_ARCMIN))
+
+
+def find_new_sources(
+    model: FieldModel, known: Sequence[Tangents], threshold: float, at_most: int = 5
+) -> list[FittedSource]:
+    """Search the residual sky for sources that the model lacks.
+
+    An excess counts if it stands ``threshold`` times the local noise of the residual map, if its fitted
+    PIF does so too, and if none of its eight ghost places explains it better.
+
+    Parameters
+    ----------
+    model : FieldModel
+    known : sequence of tuple
+        Tangents of the sources already in the model.
+    threshold : float
+        Smallest significance.
+    at_most : int
+        Largest number of new sources.
+    """
+    information = information_map(model.covariance)
+    found: list[Tangents] = []
+    while len(found) < at_most:
+        place = _next_source(model, information, [*known, *found], threshold)
+        if place is None:
+            break
+        found.append(place)
+    return measure(model, [*known, *found], {})[len(known) :]
+
+
+def _next_source(
+    model: FieldModel, information: Array, others: Sequence[Tangents], threshold: float
+) -> Tangents | None:
+    """Place of the strongest excess that is a source, if there is one."""
+    significance = score_map(model.covariance, model.residual(others)) / np.sqrt(np.maximum(information, 1e-30))
+    significance[information < _SEARCHED_SHARE * information.max()] = np.nan
+    noise = local_noise(significance)
+    gain = model.likelihood_at(others)
+    for row, column in _peaks(significance / noise, _PEAK_LOSS * threshold):
+        needed = threshold * noise[row, column]
+        ty, tz = (float(t) for t in pixel_to_tangents(column, row))
+        trials = [(ty + i * SKY_PIXEL / 2, tz + j * SKY_PIXEL / 2) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+        strengths = np.sqrt(gain(trials))
+        if strengths.max() < 0.9 * needed:
+            continue
+        place, _ = locate(model, trials[int(strengths.argmax())], others, float(strengths.max()))
+        strength = float(np.sqrt(gain([place])[0]))
+        if strength >= needed and not _is_ghost(gain, place, strength):
+            return place
+    return None
+
+
+def _peaks(scaled: Array, lowest: float) -> list[tuple[int, int]]:
+    """Pixels that are the largest of their 7 x 7 neighbours and above a limit, the strongest first."""
+    filled = np.nan_to_num(scaled, nan=-np.inf)
+    rows, columns = np.nonzero((filled == maximum_filter(filled, 7)) & (filled >= lowest))
+    order = np.argsort(-filled[rows, columns])[:_MOST_PEAKS]
+    return [(int(rows[k]), int(columns[k])) for k in order]
+
+
+def _is_ghost(gain: Callable[[Sequence[Tangents]], Array], place: Tangents, strength: float) -> bool:
+    """Whether one of the eight places a mask period away explains the excess better."""
+    period = GHOST_PERIOD_PIXELS * SKY_PIXEL
+    ghosts = [(place[0] + i * period, place[1] + j * period) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
+    inside = [g for g in ghosts if all(20 < pixel < 380 for pixel in tangents_to_pixel(*g))]
+    return bool(inside) and bool(gain(inside).max() > strength**2)
+
+
+def measure(model: FieldModel, places: Sequence[Tangents], radii: dict[int, float]) -> list[FittedSource]:
+    """Fluxes of all places fitted together; ``radii`` gives the 90 % radii of fitted positions by index."""
+    fluxes, covariance = model.fit(places)
+    errors = np.sqrt(np.diag(covariance))
+    sources = [
+        FittedSource(place, float(flux), float(error), float("inf"))
+        for place, flux, error in zip(places, fluxes, errors, strict=True)
+    ]
+    return [replace(s, radius_90_arcmin=radii[k]) if k in radii else s for k, s in enumerate(sources)]

@@ -1,0 +1,91 @@
+"""The detector plane of one band: what was counted, and how each pixel answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integral_oda.imaging.efficiency import Thresholds, band_response
+from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
+from integral_oda.instrument.energy import EnergyBand
+
+__all__ = ["Shadowgram", "build_shadowgram"]
+
+Array = NDArray[np.float64]
+
+_LEAST_VARIANCE = 1e-2
+
+
+@dataclass(frozen=True)
+class Shadowgram:
+    """Counts of one band with the linear answer of every pixel.
+
+    With ``x = counts - expected``, a source of flux f (counts/s in OSA's unit) and pixel illumination
+    factor p adds ``f * p * source_response`` to x, a relative change b of the background adds
+    ``b * background_response``, and x has the variance ``variance`` about that.
+
+    Attributes
+    ----------
+    usable : ndarray of bool
+        ``(134, 130)``, False in gaps and for dead, noisy and flagged pixels.
+    counts, expected, source_response, background_response, variance : ndarray
+        ``(134, 130)`` float64, 0 where not usable.
+    efficiency : ndarray
+        ``(134, 130)`` share of a source's counts in the band that a pixel registers while it is live.
+    live_time_s : float
+        Good time less the mean dead time, s.
+    """
+
+    usable: NDArray[np.bool_]
+    counts: Array
+    expected: Array
+    source_response: Array
+    background_response: Array
+    variance: Array
+    efficiency: Array
+    live_time_s: float
+
+    @property
+    def excess(self) -> Array:
+        """Counts above the expected background on usable pixels, ``(n_usable,)``."""
+        return (self.counts - self.expected)[self.usable]
+
+    def flat(self, plane: Array) -> Array:
+        """The values of a detector plane on usable pixels, ``(n_usable,)``."""
+        return plane[self.usable]
+
+    def unflat(self, values: Array) -> Array:
+        """A detector plane from values on usable pixels, 0 elsewhere."""
+        return _plane(self.usable, values)
+
+
+def build_shadowgram(
+    counts: Array, usable: NDArray[np.bool_], thresholds: Thresholds, band: EnergyBand, live_time: Array
+) -> Shadowgram:
+    """Shadowgram of a band with the answers of its pixels at their thresholds.
+
+    Parameters
+    ----------
+    counts : ndarray
+        ``(134, 130)`` events in the band.
+    usable : ndarray of bool
+        ``(134, 130)``.
+    thresholds : Thresholds
+        Of the usable pixels.
+    band : EnergyBand
+    live_time : ndarray
+        ``(134, 130)`` live time of each pixel, s.
+    """
+    response = band_response(thresholds, band)
+    source = response.source * live_time[usable] / OPEN_PIXELS
+    variance = np.maximum(response.variance, _LEAST_VARIANCE)
+    planes = (counts[usable], response.expected, source, response.background, variance, response.efficiency)
+    return Shadowgram(usable, *(_plane(usable, values) for values in planes), float(live_time[usable].mean()))
+
+
+def _plane(usable: NDArray[np.bool_], values: Array) -> Array:
+    plane = np.zeros(DETECTOR_SHAPE)
+    plane[usable] = values
+    return plane

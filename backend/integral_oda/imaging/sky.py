@@ -1,0 +1,183 @@
+"""Sky maps of a shadowgram: the flux that a source at each sky pixel would have, and its variance.
+
+The balanced correlation of the decoding array with the detector is written as generalised least
+squares: the mask's shadow is correlated with C^-1 (counts - model), which balances a background of any
+smooth shape, and divided by the shadow's own information s'C^-1 s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from integral_oda.imaging.decoding import (
+    MaskCorrelator,
+    mask_footprint,
+    mask_on_pixels,
+    thickness_transmission,
+    thin_shadow,
+)
+from integral_oda.imaging.structure import Covariance
+from integral_oda.imaging.surfaces import BLOCK_SIDE, structure_groups
+from integral_oda.instrument.attitude import SKY_CENTRE
+from integral_oda.instrument.detector import MODULE_SHAPE, N_PIXELS
+
+__all__ = ["SkyMaps", "information_map", "local_noise", "make_sky_maps", "score_map"]
+
+Array = NDArray[np.float64]
+
+_SMALLEST_SHARE = 0.004
+"""Directions with less than this share of the largest information are left out of the image."""
+_GRID_STEP = 40
+_BLOCKS = {"row": (1, MODULE_SHAPE[1]), "column": (MODULE_SHAPE[0], 1), "block": (BLOCK_SIDE, BLOCK_SIDE)}
+
+
+@dataclass(frozen=True)
+class SkyMaps:
+    """Maps over the sky image, each ``(400, 400)``; NaN (variance 0) where nothing was observed."""
+
+    flux: Array
+    variance: Array
+    significance: Array
+    exposure: Array
+
+
+@cache
+def _correlator(kind: str) -> MaskCorrelator:
+    mask = mask_on_pixels()
+    if kind == "mask":
+        return MaskCorrelator(mask)
+    if kind == "mask squared":
+        return MaskCorrelator(mask**2)
+    if kind == "footprint":
+        return MaskCorrelator(mask_footprint())
+    return _block_correlator(*_BLOCKS[kind])
+
+
+def _block_correlator(rows: int, columns: int) -> MaskCorrelator:
+    """Correlator with the squared sum of the mask's contrast over a block whose first pixel has the weight."""
+    contrast = np.pad(mask_on_pixels() - 0.5 * mask_footprint(), ((rows - 1, 0), (columns - 1, 0)))
+    for axis, size in enumerate((rows, columns)):
+        sums = np.cumsum(np.pad(contrast, [(0, size) if a == axis else (0, 0) for a in (0, 1)]), axis=axis)
+        first = np.take(sums, np.arange(size - 1, size - 1 + contrast.shape[axis]), axis=axis)
+        before = np.concatenate([np.zeros_like(np.take(sums, [0], axis=axis)), sums], axis=axis)
+        contrast = first - np.take(before, np.arange(contrast.shape[axis]), axis=axis)
+    return MaskCorrelator(contrast**2, before=(rows - 1, columns - 1))
+
+
+def score_map(covariance: Covariance, values: Array) -> Array:
+    """s'C^-1 x of the thin mask's shadow s at unit flux for every sky pixel; ``(400, 400)``.
+
+    Parameters
+    ----------
+    covariance : Covariance
+    values : ndarray
+        ``(n_usable,)`` counts above the model.
+    """
+    shadowgram = covariance.shadowgram
+    weighted = shadowgram.flat(shadowgram.source_response) * covariance.solve(values)
+    return _correlator("mask")(shadowgram.unflat(weighted))
+
+
+def information_map(covariance: Covariance) -> Array:
+    """s'C^-1 s for every sky pixel; ``(400, 400)``.
+
+    Noise and smooth background are exact; what the structure's prior takes is summed block by block, as
+    if blocks were independent, and the sum is calibrated with the exact value on a grid of directions.
+    """
+    shadowgram = covariance.shadowgram
+    source = shadowgram.flat(shadowgram.source_response)
+    information = _correlator("mask squared")(shadowgram.unflat(source**2 / covariance.variance))
+    information -= _taken_by_smooth(covariance)
+    for group in _BLOCKS:
+        if getattr(covariance.widths, group) > 0:
+            information -= _taken_by_group(covariance, group)
+    return np.maximum(information, 0.0) / _excess_of_approximation(covariance, information)
+
+
+def _excess_of_approximation(covariance: Covariance, information: Array) -> Array:
+    """Ratio of the approximate information to the exact one, a smooth surface through a grid of directions."""
+    observed = information > 0.5 * _SMALLEST_SHARE * information.max()
+    rows, columns = (index.ravel() for index in np.mgrid[22:380:_GRID_STEP, 22:380:_GRID_STEP])
+    inside = observed[rows, columns]
+    rows, columns = rows[inside], columns[inside]
+    exact = _exact_information(covariance, rows, columns)
+    ratio = np.clip(information[rows, columns] / exact, 0.5, 2.0)
+    coefficients = np.linalg.lstsq(_surface_terms(rows, columns), np.log(ratio))[0]
+    every_row, every_column = np.indices(information.shape)
+    surface = np.tensordot(_surface_terms(every_row, every_column), coefficients, axes=1)
+    return np.exp(np.clip(surface, -0.7, 0.7))
+
+
+def _exact_information(covariance: Covariance, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> Array:
+    usable = covariance.shadowgram.usable
+    shadows = np.stack([thin_shadow(r, c)[usable] for r, c in zip(rows, columns, strict=True)], axis=1)
+    shadows *= covariance.shadowgram.flat(covariance.shadowgram.source_response)[:, None]
+    return np.einsum("ij,ij->j", shadows, covariance.solve(shadows))
+
+
+def _surface_terms(rows: NDArray[np.int_], columns: NDArray[np.int_]) -> Array:
+    z, y = (rows - SKY_CENTRE) / 180, (columns - SKY_CENTRE) / 180
+    return np.stack([z**i * y**j for i in range(7) for j in range(7) if i + j <= 6], axis=-1)
+
+
+def _taken_by_smooth(covariance: Covariance) -> Array:
+    shadowgram = covariance.shadowgram
+    weighted = covariance.smooth * (shadowgram.flat(shadowgram.source_response) / covariance.variance)[:, None]
+    normal = covariance.smooth.T @ (covariance.smooth / covariance.variance[:, None])
+    maps = np.stack([_correlator("mask")(shadowgram.unflat(column)) for column in weighted.T])
+    solved = np.tensordot(np.linalg.pinv(normal, hermitian=True), maps, axes=1)
+    taken: Array = np.einsum("kij,kij->ij", maps, solved)
+    return taken
+
+
+def _taken_by_group(covariance: Covariance, group: str) -> Array:
+    """Information that one kind of structure takes: sum over its blocks of w^2 / (W + tau^-2)."""
+    shadowgram = covariance.shadowgram
+    source, background = (shadowgram.flat(p) for p in (shadowgram.source_response, shadowgram.background_response))
+    number = structure_groups()[group]
+    member = number[shadowgram.usable]
+    size = int(number.max()) + 1
+    own = np.bincount(member, background**2 / covariance.variance, size)
+    cross = np.bincount(member, (source * background / covariance.variance) ** 2, size)
+    rows, columns = _BLOCKS[group]
+    strength = cross / (rows * columns) / (own + getattr(covariance.widths, group) ** -2.0)
+    plane = np.zeros(number.shape)
+    flat_number = number.ravel()
+    first = np.unique(flat_number[flat_number >= 0], return_index=True)[1]
+    plane.ravel()[np.flatnonzero(flat_number >= 0)[first]] = strength
+    return _correlator(group)(plane)
+
+
+def make_sky_maps(covariance: Covariance, score: Array, information: Array) -> SkyMaps:
+    """Flux, variance, significance and exposure maps from score and information.
+
+    Parameters
+    ----------
+    covariance : Covariance
+    score, information : ndarray
+        ``(400, 400)`` from `score_map` and `information_map`.
+    """
+    observed = information > _SMALLEST_SHARE * information.max()
+    transmission = thickness_transmission()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        flux = np.where(observed, score / (information * transmission), np.nan)
+        variance = np.where(observed, 1 / (information * transmission**2), 0.0)
+        significance = np.where(observed, score / np.sqrt(information), np.nan)
+    shadowgram = covariance.shadowgram
+    efficiency = shadowgram.unflat(np.full(int(shadowgram.usable.sum()), shadowgram.live_time_s))
+    exposure = np.where(observed, _correlator("footprint")(efficiency) / N_PIXELS, 0.0)
+    return SkyMaps(flux, variance, significance, exposure)
+
+
+def local_noise(significance: Array, size: int = 61) -> Array:
+    """Local standard deviation of a significance map in boxes of ``size`` pixels, at least 1."""
+    observed = np.isfinite(significance)
+    values = np.where(observed, np.clip(significance, -5, 5), 0.0)
+    share = np.maximum(uniform_filter(observed.astype(float), size), 1e-3)
+    mean_square = np.maximum(uniform_filter(values**2, size), 0.0) / share
+    return np.maximum(1.0, np.sqrt(mean_square))
