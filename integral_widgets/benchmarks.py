@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from integral_oda.errors import DataError, IntegralOdaError, OutputError, RequestError
+from integral_oda.errors import IntegralOdaError, OutputError, RequestError
 from integral_widgets.paths import notebooks_root
 from integral_widgets.verdicts import read_expectations
 
@@ -162,6 +162,6 @@ def _read_report(name: str, executed: Path, page: Path, verdict_file: Path) -> R
     try:
         verdicts = tuple(json.loads(verdict_file.read_text(encoding="utf-8"))["verdicts"])
     except (OSError, ValueError, KeyError) as exc:
-        raise DataError(f"{verdict_file}: no verdicts ({exc})") from exc
+        raise BenchmarkError(f"{name} gave no verdict: {verdict_file}: {exc}") from exc
     judged = [item["passed"] for item in verdicts if item["passed"] is not None]
     return Report(name, bool(judged) and all(judged), verdicts, executed, page, verdict_file)
