@@ -1,8 +1,8 @@
 """Jobs that outlive the page: each runs in a process of its own, with its state on disk under the store's root.
 
-A job's folder ``jobs/<id>/`` holds ``request.json``, ``state.jsonl`` (its life, one event a line), ``steps.jsonl`` (progress
-of the nodes), ``log.txt``, ``result.json`` and ``out/``. The process holds a lock on ``alive`` from before it begins until it
-ends, however it ends; so a job that was killed is known as lost.
+A job's folder ``jobs/<id>/`` holds ``request.json``, ``state.jsonl`` (its life, one event a line), ``steps.jsonl``
+(progress of the nodes), ``log.txt``, ``result.json`` and ``out/``. The process holds a lock on ``alive`` from before it
+begins until it ends, however it ends; so a job that was killed is known as lost.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from integral_oda.workflow.progress import Listener, StepEvent
 __all__ = ["Job", "JobState", "Jobs", "Work", "advance"]
 
 Status = Literal["queued", "running", "done", "failed", "cancelled", "lost"]
-# What a job calls: request, folder for files, listener, and the event that tells it to stop; it gives a JSON-able result.
+# What a job calls: request, folder for files, listener, the event that tells it to stop; it gives a JSON-able result.
 Work = Callable[[Mapping[str, Any], Path, Listener, threading.Event], Any]
 
 _POLL_S = 0.05
@@ -346,7 +346,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the job of a folder; the second argument is the descriptor of its lock."""
     folder, alive = Path(arguments[0]), int(arguments[1])
     os.set_inheritable(alive, False)
-    os.setsid()
+    if os.getpgrp() != os.getpid():
+        os.setsid()
     return _run(folder)
 
 
