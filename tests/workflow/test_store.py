@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from workflow_toys import Toy
@@ -491,3 +492,32 @@ def test_leases_list_their_keys(tmp_path):
 def test_locks_in_a_folder_that_is_gone_are_one_clear_error(tmp_path, path):
     with pytest.raises(OutputError, match="cannot be written"):
         FileLock(tmp_path / path / "x").try_acquire()
+
+
+def find_in_child(store, key, answers):
+    answers.put(store.find(key) is not None)
+    store.close()
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_uses_a_connection_of_its_own(store):
+    node = put(store)
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    child = context.Process(target=find_in_child, args=(store, node.key, answers))
+    child.start()
+    assert answers.get(timeout=30) is True
+    child.join(30)
+    assert child.exitcode == 0
+    assert store.index.get(node.key).hits == 1
+    child.close()
+
+
+def test_a_store_that_is_given_up_closes_its_index(tmp_path):
+    kept = Store(tmp_path)
+    put(kept)
+    index = str(kept.index.path)
+    del kept
+    gc.collect()
+    opened = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+    assert index not in opened

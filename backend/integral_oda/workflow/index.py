@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -42,6 +43,10 @@ CREATE TABLE IF NOT EXISTS failures (
     created REAL NOT NULL
 ) WITHOUT ROWID;
 """
+
+
+# Connections that a forked process inherited: they are neither used nor closed there.
+_inherited: list[sqlite3.Connection] = []
 
 
 @dataclass(frozen=True)
@@ -101,13 +106,12 @@ class Index:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._pid = 0
-        self._inherited: list[sqlite3.Connection] = []
+        self._end: Callable[[], object] = _nothing
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""
         with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
-                self._connection.close()
+            self._end()
             self._connection = None
 
     def _do(self, action: Callable[[sqlite3.Connection], Result]) -> Result:
@@ -135,12 +139,11 @@ class Index:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is not None and self._pid != os.getpid():
-            # A connection must not be used, nor closed, in a process that inherited it.
-            self._inherited.append(self._connection)
             self._connection = None
         if self._connection is None:
             self._connection = self._open()
             self._pid = os.getpid()
+            self._end = weakref.finalize(self, _close, self._connection, self._pid)
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
@@ -226,3 +229,15 @@ class Index:
     def forget_failures(self) -> int:
         """Forget every failure; give their number."""
         return self._change("DELETE FROM failures")
+
+
+def _nothing() -> None:
+    """End a connection that was never opened."""
+
+
+def _close(connection: sqlite3.Connection, pid: int) -> None:
+    # A process that inherited a connection must not close it.
+    if os.getpid() == pid:
+        connection.close()
+    else:
+        _inherited.append(connection)
