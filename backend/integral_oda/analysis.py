@@ -161,7 +161,7 @@ def analyse(
     execution = execute([target], kept, listener, strict=strict)
     folder = _product_folder(target, execution, kept, selection)
     summary = _summary(query, selection, execution, folder, time.perf_counter() - started)
-    provenance = _provenance(query, selection, execution, target, step_names)
+    provenance = _provenance(query, execution, target, step_names)
     kind = ImageProducts if isinstance(query, ImageQuery) else LightCurveProducts
     return kind(folder, summary, provenance)
 
@@ -245,9 +245,7 @@ def _graph(query: Query, selection: _Selection, known: Sequence[CatalogSource]) 
         bands, threshold = query.energy_bands, query.detection_threshold
         return image_graph(selection.archive, selection.used, bands, threshold, extra, at), "image"
     assert isinstance(query, LightCurveQuery)
-    return light_curve_graph(
-        selection.archive, selection.used, query.band, query.time_bin, asked, extra
-    ), "light curve"
+    return light_curve_graph(selection.archive, selection.used, query.band, query.time_bin, asked, extra), "light curve"
 
 
 def _product_folder(target: Node, execution: Execution, store: Any, selection: _Selection) -> Path:
@@ -269,9 +267,7 @@ def _product_folder(target: Node, execution: Execution, store: Any, selection: _
     return Path(folder)
 
 
-def _summary(
-    query: Query, selection: _Selection, execution: Execution, folder: Path, seconds: float
-) -> dict[str, Any]:
+def _summary(query: Query, selection: _Selection, execution: Execution, folder: Path, seconds: float) -> dict[str, Any]:
     lists = json.loads((folder / "lists.json").read_text(encoding="utf-8"))
     files = sorted(p.name for p in folder.iterdir() if p.suffix in (".fits", ".png", ".reg"))
     return {
@@ -293,9 +289,7 @@ def _versions() -> dict[str, str]:
     return {"integral_oda": __version__, "python": sys.version.split()[0], **found}
 
 
-def _provenance(
-    query: Query, selection: _Selection, execution: Execution, target: Node, product: str
-) -> dict[str, Any]:
+def _provenance(query: Query, execution: Execution, target: Node, product: str) -> dict[str, Any]:
     """W3C PROV terms: the product, the steps that made it, the files they used."""
     from integral_oda.workflow.graph import walk
 

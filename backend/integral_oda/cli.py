@@ -37,7 +37,9 @@ Windows = Annotated[str, typer.Option("--scw-list", help="Science windows: ID,ID
 SourceName = Annotated[str | None, typer.Option("--source", help="Source, by any name that the catalogue knows.")]
 RightAscension = Annotated[float | None, typer.Option("--ra", help="Right ascension of the source, degrees (J2000).")]
 Declination = Annotated[float | None, typer.Option("--dec", help="Declination of the source, degrees (J2000).")]
-CatalogFile = Annotated[Path | None, typer.Option("--catalog", help="Sources to add: FITS, or ECSV with name, ra, dec.")]
+CatalogFile = Annotated[
+    Path | None, typer.Option("--catalog", help="Sources to add: FITS, or ECSV with name, ra, dec.")
+]
 ArchiveRoot = Annotated[Path | None, typer.Option("--archive", help="Root of the local archive.")]
 StoreRoot = Annotated[Path | None, typer.Option("--store", help="Root of the product store.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
@@ -53,7 +55,9 @@ def image_command(
     out: OutFolder,
     e1: LowEnergy = 28.0,
     e2: HighEnergy = 80.0,
-    band: Annotated[list[str] | None, typer.Option("--band", help="Band such as 20-40, in place of --e1, --e2.")] = None,
+    band: Annotated[
+        list[str] | None, typer.Option("--band", help="Band such as 20-40, in place of --e1, --e2.")
+    ] = None,
     threshold: Annotated[float, typer.Option("--threshold", help="Significance of new sources.")] = 7.0,
     at: Annotated[list[str] | None, typer.Option("--at", help="Measure at a NAME or RA,DEC in degrees.")] = None,
     source: SourceName = None,

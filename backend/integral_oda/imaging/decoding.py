@@ -10,9 +10,9 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
+from integral_oda.arrays import Array
 from integral_oda.instrument.attitude import SKY_CENTRE, SKY_SHAPE, pixel_to_tangents
 from integral_oda.instrument.detector import ACTIVE_SIDE_MM, DETECTOR_SHAPE, PIXEL_PITCH_MM, active_pixels
 from integral_oda.instrument.mask import CELL_MM, MASK_CELLS, mask_pattern
@@ -20,7 +20,6 @@ from integral_oda.instrument.pif import pixel_illumination
 
 __all__ = ["MaskCorrelator", "mask_footprint", "mask_on_pixels", "thickness_transmission", "thin_shadow"]
 
-Array = NDArray[np.float64]
 
 _HALF_WIDTH = 116
 _ROW_OFFSET = 266

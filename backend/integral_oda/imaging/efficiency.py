@@ -16,13 +16,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
+from integral_oda.arrays import Array
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.response import effective_area_cm2
 
-__all__ = ["PixelSpectra", "Response", "Thresholds", "band_response", "fit_thresholds",
-           "pixel_rates", "refit_thresholds", "threshold_sigma_kev"]
+__all__ = [
+    "PixelSpectra",
+    "Response",
+    "Thresholds",
+    "band_response",
+    "fit_thresholds",
+    "pixel_rates",
+    "refit_thresholds",
+    "threshold_sigma_kev",
+]
 
-Array = NDArray[np.float64]
 
 STEP_KEV = 0.5
 CHANNELS = np.arange(15.0, 1000.0, STEP_KEV)
@@ -140,7 +148,9 @@ def pixel_rates(thresholds: Thresholds, edges_kev: Array, band: EnergyBand) -> t
     turn_on = _turn_on_table(thresholds.sigma_kev)
     first = np.searchsorted(CHANNELS, edges_kev[:-1])
     stop = int(np.searchsorted(CHANNELS, edges_kev[-1]))
-    tables = (np.add.reduceat((turn_on * s)[:, :stop], first, axis=1) for s in (thresholds.background, _source_shape(inside)))
+    tables = (
+        np.add.reduceat((turn_on * s)[:, :stop], first, axis=1) for s in (thresholds.background, _source_shape(inside))
+    )
     background, source = (_at(thresholds.energy_kev, table) for table in tables)
     return background, source
 
@@ -171,7 +181,7 @@ def _first_guess(total: Array) -> float:
 def _background(
     total: Array, thresholds: Array, scale: Array, centre: float, turn_on: Array, sigma_kev: float
 ) -> Array:
-    """Background of a fully efficient pixel; continued as E^-_CONTINUATION_SLOPE below the energy where most pixels are on."""
+    """Background of a fully efficient pixel; a power law below the energy where most pixels are on."""
     share = np.bincount(np.rint((thresholds - THRESHOLD_GRID[0]) / 0.25).astype(int), scale, len(THRESHOLD_GRID))
     background = total / np.maximum(share @ turn_on, 1e-9)
     reliable = np.searchsorted(CHANNELS, centre + 1.6 * sigma_kev)

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from integral_oda.arrays import Array
 
 __all__ = ["MosaicSums", "add_image"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -68,4 +67,3 @@ def add_image(sums: MosaicSums, flux: Array, variance: Array, exposure: Array, t
         sums.weight + weight,
         sums.exposure + np.where(used, np.nan_to_num(exposure[i, j]), 0.0),
     )
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.imaging.efficiency import (
     SPECTRUM_EDGES,
     Thresholds,
@@ -12,16 +13,12 @@ from integral_oda.imaging.efficiency import (
     pixel_rates,
     refit_thresholds,
 )
-from integral_oda.imaging.structure import Covariance
 from integral_oda.instrument.energy import EnergyBand
 
 __all__ = ["draw_null_excess"]
 
-Array = NDArray[np.float64]
-
 
 def draw_null_excess(
-    covariance: Covariance,
     thresholds: Thresholds,
     band: EnergyBand,
     source_counts: Array,
@@ -32,7 +29,6 @@ def draw_null_excess(
 
     Parameters
     ----------
-    covariance : Covariance
     thresholds : Thresholds
         Of the usable pixels.
     band : EnergyBand

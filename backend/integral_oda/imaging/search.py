@@ -6,18 +6,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
+from integral_oda.arrays import Array
 from integral_oda.imaging.sky import information_map, local_noise, score_map
 from integral_oda.imaging.structure import Covariance
 from integral_oda.instrument.attitude import SKY_PIXEL, pixel_to_tangents, tangents_to_pixel
 from integral_oda.instrument.mask import GHOST_PERIOD_PIXELS
 from integral_oda.instrument.pif import pixel_illumination
 
-__all__ = ["FLOOR_90_ARCMIN", "FieldModel", "FittedSource", "find_new_sources", "locate", "measure", "osa_radius_arcmin"]
+__all__ = [
+    "FLOOR_90_ARCMIN",
+    "FieldModel",
+    "FittedSource",
+    "find_new_sources",
+    "locate",
+    "measure",
+    "osa_radius_arcmin",
+]
 
-Array = NDArray[np.float64]
 Tangents = tuple[float, float]
 
 ARCMIN = np.pi / 180 / 60
@@ -114,7 +121,9 @@ class FieldModel:
         return gain
 
 
-def locate(model: FieldModel, start: Tangents, others: Sequence[Tangents], significance: float) -> tuple[Tangents, float]:
+def locate(
+    model: FieldModel, start: Tangents, others: Sequence[Tangents], significance: float
+) -> tuple[Tangents, float]:
     """Fit the position of one source by the likelihood of its PIF.
 
     Parameters

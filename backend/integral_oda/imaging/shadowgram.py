@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.imaging.efficiency import Thresholds, band_response
 from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 
 __all__ = ["Shadowgram", "build_shadowgram"]
 
-Array = NDArray[np.float64]
 
 _LEAST_VARIANCE = 1e-2
 
@@ -81,8 +81,16 @@ def build_shadowgram(
     response = band_response(thresholds, band)
     source = response.source * live_time[usable] / OPEN_PIXELS
     variance = np.maximum(response.variance, _LEAST_VARIANCE)
-    planes = (counts[usable], response.expected, source, response.background, variance, response.efficiency)
-    return Shadowgram(usable, *(_plane(usable, values) for values in planes), float(live_time[usable].mean()))
+    return Shadowgram(
+        usable=usable,
+        counts=np.where(usable, counts, 0.0),
+        expected=_plane(usable, response.expected),
+        source_response=_plane(usable, source),
+        background_response=_plane(usable, response.background),
+        variance=_plane(usable, variance),
+        efficiency=_plane(usable, response.efficiency),
+        live_time_s=float(live_time[usable].mean()),
+    )
 
 
 def _plane(usable: NDArray[np.bool_], values: Array) -> Array:

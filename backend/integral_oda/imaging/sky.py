@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
+from integral_oda.arrays import Array, IntArray
 from integral_oda.imaging.decoding import (
     MaskCorrelator,
     mask_footprint,
@@ -28,7 +29,6 @@ from integral_oda.instrument.detector import MODULE_SHAPE, N_PIXELS
 
 __all__ = ["SkyMaps", "information_map", "local_noise", "make_sky_maps", "score_map"]
 
-Array = NDArray[np.float64]
 
 _SMALLEST_SHARE = 0.004
 """Directions with less than this share of the largest information are left out of the image."""
@@ -113,14 +113,14 @@ def _excess_of_approximation(covariance: Covariance, information: Array) -> Arra
     return np.exp(np.clip(surface, -0.7, 0.7))
 
 
-def _exact_information(covariance: Covariance, rows: NDArray[np.int_], columns: NDArray[np.int_]) -> Array:
+def _exact_information(covariance: Covariance, rows: IntArray, columns: IntArray) -> Array:
     usable = covariance.shadowgram.usable
     shadows = np.stack([thin_shadow(r, c)[usable] for r, c in zip(rows, columns, strict=True)], axis=1)
     shadows *= covariance.shadowgram.flat(covariance.shadowgram.source_response)[:, None]
     return np.einsum("ij,ij->j", shadows, covariance.solve(shadows))
 
 
-def _surface_terms(rows: NDArray[np.int_], columns: NDArray[np.int_]) -> Array:
+def _surface_terms(rows: Any, columns: Any) -> Array:
     z, y = (rows - SKY_CENTRE) / 180, (columns - SKY_CENTRE) / 180
     return np.stack([z**i * y**j for i in range(7) for j in range(7) if i + j <= 6], axis=-1)
 

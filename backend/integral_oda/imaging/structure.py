@@ -12,17 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
 
+from integral_oda.arrays import Array
 from integral_oda.imaging.shadowgram import Shadowgram
 from integral_oda.imaging.surfaces import smooth_surfaces, structure_groups
 
 __all__ = ["GROUPS", "Covariance", "StructureWidths", "fit_widths"]
 
-Array = NDArray[np.float64]
 
 GROUPS = ("row", "column", "cell", "block")
 
@@ -111,7 +110,10 @@ class Covariance:
         used = [(name, m) for name, m in zip(GROUPS, _memberships(shadowgram), strict=True) if getattr(widths, name)]
         structure = [m.multiply(response[:, None]).tocsr() for _, m in used]
         self._basis = sparse.hstack([sparse.csr_matrix(self.smooth), *structure], format="csr")
-        precision = [np.full(self.smooth.shape[1], 1e-6), *(np.full(m.shape[1], getattr(widths, n) ** -2) for n, m in used)]
+        precision = [
+            np.full(self.smooth.shape[1], 1e-6),
+            *(np.full(m.shape[1], getattr(widths, n) ** -2) for n, m in used),
+        ]
         normal = (self._basis.T @ self._basis.multiply(1 / self.variance[:, None])).toarray()
         normal[np.diag_indices_from(normal)] += np.concatenate(precision)
         self._factor = cho_factor(normal, lower=True, overwrite_a=True, check_finite=False)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, local_coordinates, module_map
 
 __all__ = ["BLOCK_SIDE", "smooth_surfaces", "structure_groups"]
 
-Array = NDArray[np.float64]
 
 BLOCK_SIDE = 4
 _AXIS_ORDER = 8

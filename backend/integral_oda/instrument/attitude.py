@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.instrument.detector import PIXEL_PITCH_MM
 from integral_oda.instrument.mask import MASK_DISTANCE_MM
 
@@ -32,7 +32,6 @@ __all__ = [
     "unit_vector",
 ]
 
-Array = NDArray[np.float64]
 
 SKY_SHAPE = (400, 400)
 SKY_CENTRE = 199.5

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
+
 __all__ = [
     "ACTIVE_SIDE_MM",
     "DETECTOR_SHAPE",
@@ -73,7 +75,7 @@ def local_coordinates() -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     return _frozen(local_row), _frozen(local_column)
 
 
-def pixel_centres_mm() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def pixel_centres_mm() -> tuple[Array, Array]:
     """Y of the columns ``(130,)`` and Z of the rows ``(134,)``, mm from the detector centre."""
     rows, columns = DETECTOR_SHAPE
     y = (np.arange(columns) - (columns - 1) / 2) * PIXEL_PITCH_MM

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.instrument.detector import ACTIVE_SIDE_MM, PIXEL_PITCH_MM, active_pixels, pixel_centres_mm
 from integral_oda.instrument.mask import CELL_MM, MASK_CELLS, MASK_DISTANCE_MM, MASK_THICKNESS_MM, mask_pattern
 
@@ -24,7 +25,6 @@ From OSA's PIF of revolution 2559, where 0.397 of each pixel beside a gap is dar
 assumes that the beams fill the gaps and are opaque.
 """
 
-Array = NDArray[np.float64]
 
 _TUNGSTEN_DENSITY = 19.3
 # NIST XCOM total attenuation of tungsten, cm2/g, with both sides of its K edge.
@@ -64,7 +64,8 @@ def pixel_illumination(ty: float, tz: float, energy_kev: float = 50.0) -> Array:
     lit += cross_z @ patterns["cross_z"] @ stay_y.T
     lit += cross_z @ patterns["cross_both"] @ cross_y.T
     active = active_pixels()
-    lit *= _unshaded(active.any(axis=1), tz)[:, None] * _unshaded(active.any(axis=0), ty)[None, :]
+    rows, columns = np.asarray(active.any(axis=1)), np.asarray(active.any(axis=0))
+    lit *= np.outer(_unshaded(rows, tz), _unshaded(columns, ty))
     return np.where(active, lit, 0.0)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.instrument.energy import EnergyBand
 
 __all__ = ["crab_rate", "effective_area_cm2", "erg_per_count"]
@@ -37,7 +38,7 @@ def erg_per_count(band: EnergyBand, index: float = CRAB_INDEX) -> float:
     return float((photons * energy).sum() * width * _KEV_IN_ERG / rate)
 
 
-def _grid(band: EnergyBand) -> tuple[NDArray[np.float64], float]:
-    steps = int(round((band.e2_kev - band.e1_kev) / 0.1))
+def _grid(band: EnergyBand) -> tuple[Array, float]:
+    steps = round((band.e2_kev - band.e1_kev) / 0.1)
     width = (band.e2_kev - band.e1_kev) / steps
     return band.e1_kev + (np.arange(steps) + 0.5) * width, width

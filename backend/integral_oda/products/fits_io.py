@@ -105,7 +105,7 @@ def write_aside(path: str | Path) -> Iterator[Path]:
     try:
         yield aside
         aside.chmod(0o644)
-        os.replace(aside, path)
+        aside.replace(path)
     except OSError as exc:
         raise OutputError(f"{path}: cannot be written ({exc.strerror or exc})") from exc
     finally:

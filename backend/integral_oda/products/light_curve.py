@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.errors import DataError
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.products.fits_io import isdc_cards, open_fits, write_fits
 
 __all__ = ["LightCurve", "file_label", "read_light_curve", "write_light_curve"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import singledispatch
 
 import numpy as np
-from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.simulation.recipe import Constant, Flares, Outburst, Periodic
 
 __all__ = ["draw_times", "mean_rate", "relative_rate"]
 
-Array = NDArray[np.float64]
 AnyBehaviour = Constant | Flares | Outburst | Periodic
 
 _KNOTS = 256

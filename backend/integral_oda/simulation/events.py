@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.instrument.detector import N_PIXELS, OPEN_PIXELS
 from integral_oda.simulation.behaviour import AnyBehaviour, draw_times, mean_rate
 from integral_oda.simulation.nuisances import Direction, true_illumination
@@ -19,7 +20,6 @@ from integral_oda.simulation.spectra import CountSpectrum
 
 __all__ = ["RISE_TIME_RANGE", "DrawnEvents", "WindowSetting", "draw_background", "draw_rise_times", "draw_source"]
 
-Array = NDArray[np.float64]
 
 RISE_TIME_RANGE = (16, 116)
 """Corrected rise times (ISGRI_PI) that the standard selection keeps, both included."""

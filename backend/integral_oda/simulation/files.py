@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from integral_oda import __version__
 from integral_oda.archive.scw import ScwId
+from integral_oda.arrays import Array
 from integral_oda.errors import OutputError
 from integral_oda.instrument.detector import DETECTOR_SHAPE
 from integral_oda.simulation.events import DrawnEvents
 
 __all__ = ["SimulatedWindow", "free_folder", "write_window"]
 
-Array = NDArray[np.float64]
 Columns = Sequence[tuple[str, str, str | None]]
 
 SECONDS_A_DAY = 86400.0

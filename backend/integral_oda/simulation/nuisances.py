@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.instrument.detector import ACTIVE_SIDE_MM, DETECTOR_SHAPE, pixel_centres_mm
 from integral_oda.instrument.mask import MASK_DISTANCE_MM
@@ -16,7 +16,6 @@ from integral_oda.simulation.recipe import MaskDefect, Nuisances, Ridge
 
 __all__ = ["Direction", "defect_shadow", "galactic_vectors", "ridge_directions", "true_illumination"]
 
-Array = NDArray[np.float64]
 Direction = tuple[float, float, float]
 """Tangents (ty, tz) in the ISGRI frame and the part of a source's flux that comes from there."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.instrument.detector import (
     DETECTOR_SHAPE,
     MODULE_SHAPE,
@@ -20,7 +21,6 @@ from integral_oda.simulation.spectra import energy_sigma_kev
 
 __all__ = ["DetectorPlane", "background_shape", "draw_plane"]
 
-Array = NDArray[np.float64]
 
 _MODULE_EDGE_PIXELS, _PLANE_EDGE_PIXELS = 2.0, 6.0
 _SMALLEST_SHAPE = 0.05

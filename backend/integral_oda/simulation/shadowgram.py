@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.instrument.detector import N_PIXELS, OPEN_PIXELS, active_pixels
 from integral_oda.instrument.pif import pixel_illumination
 
 __all__ = ["LitSource", "draw_shadowgram", "expected_shadowgram"]
 
-Array = NDArray[np.float64]
 
 
 class LitSource(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.instrument.response import CRAB_INDEX, CRAB_NORM, effective_area_cm2
 from integral_oda.simulation.recipe import BackgroundModel, BandFunction, CutoffPowerLaw, Flux, PowerLaw
 
@@ -20,7 +21,6 @@ __all__ = [
     "source_spectrum",
 ]
 
-Array = NDArray[np.float64]
 
 _STEP_KEV = 0.5
 _EDGES_KEV: Array = np.arange(13.5, 1000.0 + _STEP_KEV / 2, _STEP_KEV)

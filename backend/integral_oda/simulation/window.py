@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from integral_oda.archive.scw import ScwId
+from integral_oda.arrays import Array
 from integral_oda.errors import RequestError
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.simulation.behaviour import mean_rate
@@ -25,7 +25,6 @@ from integral_oda.simulation.spectra import background_spectrum, source_spectrum
 
 __all__ = ["DEMO_SCW", "TRUTH_BANDS", "simulate", "simulate_demo_window", "simulate_window"]
 
-Array = NDArray[np.float64]
 
 TRUTH_BANDS = ((20.0, 40.0), (28.0, 40.0), (28.0, 80.0), (40.0, 80.0), (80.0, 200.0))
 DEMO_SCW = ScwId(2559, 9001, 1)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
+
 __all__ = ["BinnedRates", "Estimator", "fit_bins", "fixed_edges", "good_time_per_bin"]
 
-Array = NDArray[np.float64]
 
 DAY_S = 86400.0
 

@@ -22,8 +22,9 @@ RISE_TIME_RANGE = (16, 116)
 DAY_S = 86400.0
 _FEWEST_EVENTS = 100
 _KEYWORDS = (
-    "REVOL SWID SW_TYPE SWBOUND OBTSTART OBTEND TSTART TSTOP TELAPSE RA_SCX DEC_SCX RA_SCZ DEC_SCZ DEADC SIMULATE"
-).split()
+    *("REVOL", "SWID", "SW_TYPE", "SWBOUND", "OBTSTART", "OBTEND", "TSTART", "TSTOP", "TELAPSE"),
+    *("RA_SCX", "DEC_SCX", "RA_SCZ", "DEC_SCZ", "DEADC", "SIMULATE"),
+)
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,6 @@ class DeadTime:
 class Cor:
     """Select events: rise time, noise flag, energy; find dead and flagged pixels."""
 
-    name, version = "COR", "1"
-
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> SelectedEvents:
         """Read the event file ``raw["events"]`` and select."""
         events = read_events(raw["events"])
@@ -144,8 +143,6 @@ def select_events(events: EventList) -> SelectedEvents:
 class Gti:
     """Good time of the window: the archive's merged intervals."""
 
-    name, version = "GTI", "1"
-
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> GoodTime:
         """Take the intervals that come with the events."""
         (events,) = inputs
@@ -165,8 +162,6 @@ class Gti:
 
 class Dead:
     """Dead time of each module: from the dead-time file, else DEADC, else the rates of all events."""
-
-    name, version = "DEAD", "1"
 
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> DeadTime:
         """Average over the window."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.catalog.reference import CatalogSource, reference_catalogue, sources_near
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.storage import load_record, save_record
@@ -32,7 +33,6 @@ from integral_oda.instrument.pif import pixel_illumination
 
 __all__ = ["CatI", "DetectorEfficiency", "Effi", "FieldSources", "live_time_map"]
 
-Array = NDArray[np.float64]
 
 FIELD_RADIUS_DEG = 21.0
 LEAST_LIT_PIXELS = 15.0
@@ -97,8 +97,6 @@ class DetectorEfficiency:
 class CatI:
     """Extract the catalogue sources of the field, and those asked for."""
 
-    name, version = "CAT_I", "1"
-
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> FieldSources:
         """Sources whose PIF lights at least `LEAST_LIT_PIXELS` pixels; of a close pair the brighter one."""
         (events,) = inputs
@@ -143,8 +141,6 @@ def live_time_map(good: GoodTime, dead: DeadTime) -> Array:
 
 class Effi:
     """Find noisy pixels and fit the low threshold of every other one."""
-
-    name, version = "EFFI", "1"
 
     def compute(
         self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]

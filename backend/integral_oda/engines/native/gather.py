@@ -29,8 +29,6 @@ _MARGIN_PIXELS = 4
 class Mosaic:
     """Inverse-variance mosaic by nearest pixel; a single window keeps its own grid."""
 
-    name, version, tolerant = "MOSAIC", "1", True
-
     def compute(
         self, inputs: Sequence[tuple[str, WindowImage]], parameters: Mapping[str, Any], raw: Mapping[str, Path]
     ) -> WindowImage:
@@ -91,8 +89,15 @@ def _summed(images: Sequence[SkyImage], wcs: WCS, shape: tuple[int, int]) -> Sky
         sums = add_image(sums, image.intensity, image.variance, image.exposure, _pixel_map(wcs, image))
     with np.errstate(divide="ignore", invalid="ignore"):
         significance = sums.flux / np.sqrt(sums.variance)
-    planes = (plane.astype(np.float32) for plane in (sums.flux, sums.variance, significance, sums.exposure))
-    return SkyImage(*planes, wcs, images[0].band, _summed_keywords(images))
+    return SkyImage(
+        intensity=sums.flux.astype(np.float32),
+        variance=sums.variance.astype(np.float32),
+        significance=significance.astype(np.float32),
+        exposure=sums.exposure.astype(np.float32),
+        wcs=wcs,
+        band=images[0].band,
+        keywords=_summed_keywords(images),
+    )
 
 
 def _pixel_map(wcs: WCS, image: SkyImage) -> PixelMap:

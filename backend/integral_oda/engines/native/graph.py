@@ -8,18 +8,28 @@ from typing import Any
 
 from integral_oda.archive.tree import Archive
 from integral_oda.engines.native import ENGINE, ENGINE_VERSION
-from integral_oda.engines.native.events import Cor, Dead, Gti
-from integral_oda.engines.native.field import CatI, Effi
-from integral_oda.engines.native.gather import Mosaic
-from integral_oda.engines.native.image import BinI, BkgI, Ima
-from integral_oda.engines.native.pack import PackImage, PackLightCurve
-from integral_oda.engines.native.timing import JoinLcr, Lcr
+from integral_oda.engines.steps import DeclaredStep
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.workflow.graph import Node, Step
+from integral_oda.workflow.graph import Node
 
 __all__ = ["image_graph", "light_curve_graph"]
 
 Position = tuple[str, float, float]
+
+_NATIVE = "integral_oda.engines.native"
+COR = DeclaredStep("COR", "1", f"{_NATIVE}.events:Cor")
+GTI = DeclaredStep("GTI", "1", f"{_NATIVE}.events:Gti")
+DEAD = DeclaredStep("DEAD", "1", f"{_NATIVE}.events:Dead")
+CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
+EFFI = DeclaredStep("EFFI", "1", f"{_NATIVE}.field:Effi")
+BIN_I = DeclaredStep("BIN_I", "1", f"{_NATIVE}.image:BinI")
+BKG_I = DeclaredStep("BKG_I", "1", f"{_NATIVE}.image:BkgI")
+IMA = DeclaredStep("IMA", "1", f"{_NATIVE}.image:Ima")
+MOSAIC = DeclaredStep("MOSAIC", "1", f"{_NATIVE}.gather:Mosaic", tolerant=True)
+LCR = DeclaredStep("LCR", "1", f"{_NATIVE}.timing:Lcr")
+LCR_JOIN = DeclaredStep("LCR_JOIN", "1", f"{_NATIVE}.timing:JoinLcr", tolerant=True)
+PACK_IMAGE = DeclaredStep("PACK_IMAGE", "1", f"{_NATIVE}.pack:PackImage")
+PACK_LC = DeclaredStep("PACK_LC", "1", f"{_NATIVE}.pack:PackLightCurve")
 
 
 def image_graph(
@@ -49,14 +59,14 @@ def image_graph(
     images = []
     for scw in windows:
         base = _window_nodes(archive, scw, extra)
-        binned = [_node(BinI(), scw, {"band": list(b)}, base["events"]) for b in bands]
+        binned = [_node(BIN_I, scw, {"band": list(b)}, base["events"]) for b in bands]
         backgrounds = [
-            _node(BkgI(), scw, {"band": list(b)}, [s, base["field"]]) for s, b in zip(binned, bands, strict=True)
+            _node(BKG_I, scw, {"band": list(b)}, [s, base["field"]]) for s, b in zip(binned, bands, strict=True)
         ]
         inputs = [*base["events"], base["field"], *binned, *backgrounds]
-        images.append(_node(Ima(), scw, parameters, inputs))
-    mosaic = _node(Mosaic(), "all", {}, images)
-    return _node(PackImage(), "all", {}, [mosaic])
+        images.append(_node(IMA, scw, parameters, inputs))
+    mosaic = _node(MOSAIC, "all", {}, images)
+    return _node(PACK_IMAGE, "all", {}, [mosaic])
 
 
 def light_curve_graph(
@@ -72,27 +82,31 @@ def light_curve_graph(
     curves = []
     for scw in windows:
         base = _window_nodes(archive, scw, extra)
-        binned = _node(BinI(), scw, {"band": list(band)}, base["events"])
-        background = _node(BkgI(), scw, {"band": list(band)}, [binned, base["field"]])
+        binned = _node(BIN_I, scw, {"band": list(band)}, base["events"])
+        background = _node(BKG_I, scw, {"band": list(band)}, [binned, base["field"]])
         inputs = [*base["events"][:3], base["field"], binned, background]
-        curves.append(_node(Lcr(), scw, parameters, inputs))
-    joined = _node(JoinLcr(), "all", {}, curves)
-    return _node(PackLightCurve(), "all", {}, [joined])
+        curves.append(_node(LCR, scw, parameters, inputs))
+    joined = _node(LCR_JOIN, "all", {}, curves)
+    return _node(PACK_LC, "all", {}, [joined])
 
 
 def _window_nodes(archive: Archive, scw: str, extra: Sequence[Position]) -> dict[str, Any]:
     """Nodes that no band changes: ``events`` (COR, GTI, DEAD, EFFI) and ``field`` (CAT_I)."""
-    cor = _node(Cor(), scw, {}, [], {"events": archive.events_file(scw)})
-    gti = _node(Gti(), scw, {}, [cor])
+    cor = _node(COR, scw, {}, [], {"events": archive.events_file(scw)})
+    gti = _node(GTI, scw, {}, [cor])
     dead_file = archive.find(scw, "isgri_dead.fits")
-    dead = _node(Dead(), scw, {}, [cor, gti], {"dead": dead_file} if dead_file else {})
-    field = _node(CatI(), scw, {"extra": [list(p) for p in extra]}, [cor])
-    efficiency = _node(Effi(), scw, {}, [cor, gti, dead, field])
+    dead = _node(DEAD, scw, {}, [cor, gti], {"dead": dead_file} if dead_file else {})
+    field = _node(CAT_I, scw, {"extra": [list(p) for p in extra]}, [cor])
+    efficiency = _node(EFFI, scw, {}, [cor, gti, dead, field])
     return {"events": [cor, gti, dead, efficiency], "field": field}
 
 
 def _node(
-    step: Step, scope: str, parameters: Mapping[str, Any], inputs: Sequence[Node], raw: Mapping[str, Path] | None = None
+    step: DeclaredStep,
+    scope: str,
+    parameters: Mapping[str, Any],
+    inputs: Sequence[Node],
+    raw: Mapping[str, Path] | None = None,
 ) -> Node:
     return Node(
         step=step,

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, SelectedEvents
-from integral_oda.engines.native.field import DetectorEfficiency, FieldSources, live_time_map
+from integral_oda.engines.native.field import DetectorEfficiency, live_time_map
 from integral_oda.engines.native.sources import FieldFit, fit_field
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.imaging.null import draw_null_excess
@@ -27,7 +27,6 @@ from integral_oda.products.source_list import Source
 
 __all__ = ["BinI", "BkgI", "Ima", "WindowImage", "band_energy_kev", "counts_in_band"]
 
-Array = NDArray[np.float64]
 
 MASKED_RADIUS_PIXELS = 5.0
 NOISE_VARIANCE_RANGE = 50.0
@@ -51,8 +50,6 @@ def counts_in_band(events: SelectedEvents, good: GoodTime, band: EnergyBand) -> 
 class BinI:
     """Shadowgram of one band."""
 
-    name, version = "BIN_I", "1"
-
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> Shadowgram:
         """Count the events of the band and work out how the pixels answer."""
         events, good, dead, efficiency = inputs
@@ -73,13 +70,11 @@ class BinI:
 class BkgI:
     """Widths of the background's structure in one band, catalogue sources fitted beside it."""
 
-    name, version = "BKG_I", "1"
-
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> StructureWidths:
         """Estimate the prior of the structure."""
         shadowgram, field = inputs
         energy = band_energy_kev(EnergyBand(*parameters["band"]))
-        pifs = [pixel_illumination(*t, energy_kev=energy)[shadowgram.usable] for t in field.tangents]
+        pifs = [pixel_illumination(ty, tz, energy)[shadowgram.usable] for ty, tz in field.tangents]
         shadows = np.stack(pifs, axis=1) if pifs else np.zeros((int(shadowgram.usable.sum()), 0))
         return fit_widths(shadowgram, shadows * shadowgram.flat(shadowgram.source_response)[:, None])
 
@@ -112,8 +107,6 @@ class WindowImage:
 class Ima:
     """Cleaned sky image in every band, with its sources."""
 
-    name, version = "IMA", "1"
-
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> WindowImage:
         """Find, place and fit the sources of all bands together, then image what is left."""
         events, good, dead, efficiency, field, *pairs = inputs
@@ -125,7 +118,7 @@ class Ima:
         images, noise = [], []
         for k, band in enumerate(bands):
             maps, null = _band_maps(fit, k, efficiency, band)
-            images.append(_sky_image(maps, fit, k, attitude, _keywords(events, good, dead, band)))
+            images.append(_sky_image(maps, fit, k, attitude, _keywords(events, good, dead)))
             noise.append(_noise(maps, null, fit, band))
         return WindowImage(images, fit.sources, noise)
 
@@ -173,9 +166,7 @@ def _band_maps(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: Ener
     return maps, null
 
 
-def _null_residual(
-    fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand, residual: Array
-) -> Array:
+def _null_residual(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand, residual: Array) -> Array:
     model = fit.models[k]
     covariance, shadowgram = model.covariance, model.covariance.shadowgram
     relative = covariance.structure(residual) / np.maximum(shadowgram.flat(shadowgram.background_response), 1e-9)
@@ -185,7 +176,7 @@ def _null_residual(
         counts += flux * pixel_illumination(*place, energy_kev=energy)[shadowgram.usable]
     counts *= shadowgram.live_time_s / OPEN_PIXELS
     generator = np.random.default_rng(NULL_SEED)
-    drawn = draw_null_excess(covariance, efficiency.thresholds, band, counts, relative, generator)
+    drawn = draw_null_excess(efficiency.thresholds, band, counts, relative, generator)
     design = model.design(fit.places)
     fluxes, _ = covariance.fit(drawn, design)
     left: Array = drawn - design @ fluxes
@@ -201,15 +192,22 @@ def _sky_image(maps: SkyMaps, fit: FieldFit, k: int, attitude: Attitude, keyword
         flux += source_flux * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * PEAK_SIGMA_PIXELS**2))
     with np.errstate(divide="ignore", invalid="ignore"):
         significance = np.where(maps.variance > 0, flux / np.sqrt(maps.variance), np.nan)
-    planes = (plane.astype(np.float32) for plane in (flux, maps.variance, significance, maps.exposure))
-    return SkyImage(*planes, attitude.wcs(), fit.bands[k], keywords)
+    return SkyImage(
+        intensity=flux.astype(np.float32),
+        variance=maps.variance.astype(np.float32),
+        significance=significance.astype(np.float32),
+        exposure=maps.exposure.astype(np.float32),
+        wcs=attitude.wcs(),
+        band=fit.bands[k],
+        keywords=keywords,
+    )
 
 
 PEAK_SIGMA_PIXELS = 1.18
 """Width of the core of the point-spread function, 1 sigma of a Gaussian."""
 
 
-def _keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime, band: EnergyBand) -> dict[str, Any]:
+def _keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime) -> dict[str, Any]:
     intervals = np.asarray(good.intervals_ijd)
     live = good.ontime_s * dead.deadc
     carried = {key: value for key, value in events.header.items() if not key.endswith(("_SCX", "_SCZ"))}

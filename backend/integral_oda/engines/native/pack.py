@@ -21,8 +21,6 @@ LISTS_FILE = "lists.json"
 class PackImage:
     """``mosaic.fits``, ``catalog.fits``, ``catalog.reg``, ``image.png`` and the lists of the summary."""
 
-    name, version = "PACK_IMAGE", "1"
-
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> WindowImage:
         """Hand the mosaic on."""
         (mosaic,) = inputs
@@ -45,8 +43,6 @@ class PackImage:
 
 class PackLightCurve:
     """``isgri_lc_<SRC>.fits`` of every source and ``lightcurve.png``."""
-
-    name, version = "PACK_LC", "1"
 
     def compute(
         self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from integral_oda.arrays import Array
 from integral_oda.engines.native.field import FieldSources
 from integral_oda.imaging.search import FLOOR_90_ARCMIN, FieldModel, find_new_sources, locate, osa_radius_arcmin
 from integral_oda.imaging.structure import Covariance
@@ -19,7 +19,6 @@ from integral_oda.products.source_list import Source, SourceBand
 
 __all__ = ["FieldFit", "fit_field", "source_band"]
 
-Array = NDArray[np.float64]
 Tangents = tuple[float, float]
 
 CATALOGUE_SIGNIFICANCE = 4.0
@@ -175,7 +174,8 @@ def _measured(
     for candidate in forced:
         joint = [model.fit([*places, candidate.place]) for model in models]
         measured = tuple(
-            source_band(band, float(f[-1]), float(np.sqrt(c[-1, -1]))) for band, (f, c) in zip(bands, joint, strict=True)
+            source_band(band, float(f[-1]), float(np.sqrt(c[-1, -1])))
+            for band, (f, c) in zip(bands, joint, strict=True)
         )
         listed.append(_as_source(candidate, measured, attitude, forced=True))
     listed.sort(key=lambda source: (source.forced, -source.significance))
@@ -201,9 +201,7 @@ def source_band(band: EnergyBand, flux: float, error: float) -> SourceBand:
     )
 
 
-def _as_source(
-    candidate: _Candidate, measured: tuple[SourceBand, ...], attitude: Attitude, *, forced: bool
-) -> Source:
+def _as_source(candidate: _Candidate, measured: tuple[SourceBand, ...], attitude: Attitude, *, forced: bool) -> Source:
     ra, dec = attitude.position(*candidate.place)
     osa = osa_radius_arcmin(max(band.significance for band in measured))
     radius = candidate.radius_90_arcmin if np.isfinite(candidate.radius_90_arcmin) else osa

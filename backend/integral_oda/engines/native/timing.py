@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from integral_oda.arrays import Array
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import FieldSources
 from integral_oda.engines.native.image import band_energy_kev
@@ -25,16 +25,17 @@ from integral_oda.timing.light_curve import BinnedRates, Estimator, fit_bins, fi
 
 __all__ = ["JoinLcr", "Lcr", "load_light_curves", "save_light_curves"]
 
-Array = NDArray[np.float64]
 DAY_S = 86400.0
+_COLUMNS = (
+    *("time_ijd", "width_s", "rate", "error", "fractional_exposure"),
+    *("counts", "background", "background_error"),
+)
 FITTED_SIGNIFICANCE = 3.0
 """Catalogue sources at least this significant in the window are fitted beside the one asked for."""
 
 
 class Lcr:
     """Light curve of every source of the field, or of the one asked for."""
-
-    name, version = "LCR", "1"
 
     def compute(
         self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]
@@ -62,8 +63,6 @@ class Lcr:
 
 class JoinLcr:
     """Light curves of all windows, joined by source; gaps between windows stay gaps."""
-
-    name, version, tolerant = "LCR_JOIN", "1", True
 
     def compute(
         self, inputs: Sequence[tuple[str, list[LightCurve]]], parameters: Mapping[str, Any], raw: Mapping[str, Path]
@@ -102,7 +101,7 @@ def _joined(curves: Sequence[LightCurve]) -> LightCurve:
     columns = {
         name: np.concatenate([getattr(c, name) for c in curves])[order]
         for name in (
-            "time_ijd width_s rate error fractional_exposure counts background background_error".split()
+            ["time_ijd", "width_s", "rate", "error", "fractional_exposure", "counts", "background", "background_error"]
         )
     }
     keywords = dict(first.keywords)
