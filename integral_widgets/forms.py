@@ -30,6 +30,7 @@ _HINTS = {
     "DEC": "in place of a name; with the right ascension",
     "catalog": "adds to the built-in catalogue; FITS, or ECSV with name, ra, dec",
     "bands": "such as 28-80, or 20-40, 40-80; 15 to 1000 keV in steps of 0.5",
+    "at": "names or positions, such as Cyg X-1; 293.7,21.9",
     "detection_threshold": "excesses above it that no catalogue source explains are listed as new",
     "E1_keV": "15 to 1000 keV in steps of 0.5",
     "E2_keV": "above the lower energy",
@@ -57,7 +58,7 @@ class FieldInput:
         kind = widgets.Textarea if name == "scw_list" else widgets.Text
         self.input = kind(
             value=self.default,
-            placeholder=hint.split(";")[0],
+            placeholder=hint if name == "at" else hint.split(";")[0],
             continuous_update=False,
             tooltip=hint,
             layout=_FULL_WIDTH,
@@ -231,6 +232,8 @@ class QueryForm:
             return tuple(parts) if "@" in text else ",".join(parts)
         if not text:
             return None
+        if name == "at":
+            return tuple(part.strip() for part in re.split(r"[;\n]", text) if part.strip())
         if name == "bands":
             return tuple(parse_band(part.strip()) for part in text.split(","))
         return text
@@ -262,9 +265,10 @@ def _rows(fields: Sequence[FieldInput]) -> list[widgets.Widget]:
 
 
 def _as_text(value: object) -> str:
-    """Value of a field as it is typed: bands as ``28-80``, lists with commas."""
+    """Value of a field as it is typed: bands as ``28-80``, lists with commas, positions with semicolons."""
     if isinstance(value, tuple | list):
-        return ", ".join(
+        separator = "; " if any("," in str(item) for item in value if isinstance(item, str)) else ", "
+        return separator.join(
             "-".join(f"{e:g}" for e in item) if isinstance(item, tuple | list) else str(item) for item in value
         )
     return f"{value:g}" if isinstance(value, float) else str(value)

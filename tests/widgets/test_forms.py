@@ -40,7 +40,9 @@ def test_titles_and_defaults_are_those_of_the_models(form):
 
 def test_what_is_typed_is_what_is_asked(form):
     form.set(scw_list=f"{SCW}\n255900290010", src_name="Crab", bands="20-40, 40-80.5", time_bin="0.1", E1_keV="15")
+    form.set(at="Cyg X-1; 293.7,21.9")
     image, curve = form.query(ImageQuery), form.query(LightCurveQuery)
+    assert image.at == ("Cyg X-1", "293.7,21.9")
     assert image.scw_list == (SCW, "255900290010.001")
     assert image.bands == ((20, 40), (40, 80.5))
     assert (curve.src_name, curve.time_bin, curve.E1_keV) == ("Crab", 0.1, 15)
