@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.ndimage import maximum_filter
@@ -79,6 +80,11 @@ class FieldModel:
         shadowgram = covariance.shadowgram
         self._response = shadowgram.flat(shadowgram.source_response)
         self._excess = shadowgram.excess
+
+    @cached_property
+    def information(self) -> Array:
+        """Information of every sky pixel, see `information_map`."""
+        return information_map(self.covariance)
 
     def shadow(self, tangents: Tangents) -> Array:
         """Counts at unit flux of a direction, ``(n_usable,)``."""
@@ -197,7 +203,7 @@ def find_new_sources(
     at_most : int
         Largest number of new sources.
     """
-    information = information_map(model.covariance)
+    information = model.information
     found: list[Tangents] = []
     while len(found) < at_most:
         place = _next_source(model, information, [*known, *found], threshold)

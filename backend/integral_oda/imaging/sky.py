@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from scipy.ndimage import uniform_filter
@@ -33,6 +32,7 @@ __all__ = ["SkyMaps", "information_map", "local_noise", "make_sky_maps", "score_
 _SMALLEST_SHARE = 0.004
 """Directions with less than this share of the largest information are left out of the image."""
 _GRID_STEP = 40
+_SURFACE_ORDER = 6
 _BLOCKS = {"row": (1, MODULE_SHAPE[1]), "column": (MODULE_SHAPE[0], 1), "block": (BLOCK_SIDE, BLOCK_SIDE)}
 
 
@@ -107,9 +107,13 @@ def _excess_of_approximation(covariance: Covariance, information: Array) -> Arra
     rows, columns = rows[inside], columns[inside]
     exact = _exact_information(covariance, rows, columns)
     ratio = np.clip(information[rows, columns] / exact, 0.5, 2.0)
-    coefficients = np.linalg.lstsq(_surface_terms(rows, columns), np.log(ratio))[0]
-    every_row, every_column = np.indices(information.shape)
-    surface = np.tensordot(_surface_terms(every_row, every_column), coefficients, axes=1)
+    orders = [(i, j) for i in range(_SURFACE_ORDER + 1) for j in range(_SURFACE_ORDER + 1 - i)]
+    z, y = ((index - SKY_CENTRE) / 180 for index in (rows, columns))
+    terms = np.stack([z**i * y**j for i, j in orders], axis=-1)
+    coefficients = np.zeros((_SURFACE_ORDER + 1, _SURFACE_ORDER + 1))
+    coefficients[tuple(np.transpose(orders))] = np.linalg.lstsq(terms, np.log(ratio))[0]
+    every = [(np.arange(n) - SKY_CENTRE) / 180 for n in information.shape]
+    surface = np.polynomial.polynomial.polygrid2d(*every, coefficients)
     return np.exp(np.clip(surface, -0.7, 0.7))
 
 
@@ -118,11 +122,6 @@ def _exact_information(covariance: Covariance, rows: IntArray, columns: IntArray
     shadows = np.stack([thin_shadow(r, c)[usable] for r, c in zip(rows, columns, strict=True)], axis=1)
     shadows *= covariance.shadowgram.flat(covariance.shadowgram.source_response)[:, None]
     return np.einsum("ij,ij->j", shadows, covariance.solve(shadows))
-
-
-def _surface_terms(rows: Any, columns: Any) -> Array:
-    z, y = (rows - SKY_CENTRE) / 180, (columns - SKY_CENTRE) / 180
-    return np.stack([z**i * y**j for i in range(7) for j in range(7) if i + j <= 6], axis=-1)
 
 
 def _taken_by_smooth(covariance: Covariance) -> Array:

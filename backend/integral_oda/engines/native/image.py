@@ -16,7 +16,7 @@ from integral_oda.engines.native.sources import FieldFit, fit_field
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.imaging.null import draw_null_excess
 from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
-from integral_oda.imaging.sky import SkyMaps, information_map, make_sky_maps, score_map
+from integral_oda.imaging.sky import SkyMaps, make_sky_maps, score_map
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
 from integral_oda.instrument.attitude import Attitude, tangents_to_pixel
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_PIXELS, OPEN_PIXELS
@@ -158,7 +158,7 @@ def _band_maps(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: Ener
     """Maps of what is left in a band, and the significance map of a Poisson draw of the model."""
     model = fit.models[k]
     covariance = model.covariance
-    information = information_map(covariance)
+    information = model.information
     residual = model.residual(fit.places)
     maps = make_sky_maps(covariance, score_map(covariance, residual), information)
     drawn = _null_residual(fit, k, efficiency, band, residual)
