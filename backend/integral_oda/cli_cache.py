@@ -21,8 +21,10 @@ __all__ = ["cache_app", "format_size", "parse_size"]
 cache_app = typer.Typer(help="Look into the product store, check it, make it smaller, share it.", no_args_is_help=True)
 
 StoreFolder = Annotated[
-    Path | None,
-    typer.Option("--store", metavar="DIR", help="Root of the store.", show_default="the user's cache folder"),
+    str | None,
+    typer.Option(
+        "--store", metavar="DIR", help="Root of the store, or its URL.", show_default="the user's cache folder"
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 
@@ -57,10 +59,10 @@ def format_size(size: int) -> str:
     return f"{value:.1f} TB"
 
 
-def _open(folder: Path | None) -> Store:
-    from integral_oda.workflow.store import Store
+def _open(root: str | None) -> Store:
+    from integral_oda.workflow.shared import open_store
 
-    return Store(folder or store_root())
+    return open_store(root or store_root())
 
 
 def _answer(values: Any, text: str, *, as_json: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,17 +20,20 @@ __all__ = ["jobs_app"]
 jobs_app = typer.Typer(help="List, show, cancel and await queries that run by themselves.", no_args_is_help=True)
 
 StoreFolder = Annotated[
-    Path | None,
-    typer.Option("--store", metavar="DIR", help="Root of the store.", show_default="the user's cache folder"),
+    str | None,
+    typer.Option(
+        "--store", metavar="DIR", help="Root of the store, or its URL.", show_default="the user's cache folder"
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job, or its beginning.", show_default=False)]
 
 
-def _jobs(store: Path | None) -> Jobs:
+def _jobs(root: str | None) -> Jobs:
     from integral_oda.workflow.jobs import Jobs
+    from integral_oda.workflow.shared import open_store
 
-    return Jobs(store or store_root())
+    return Jobs(open_store(root or store_root()).root)
 
 
 def _line(state: JobState) -> str:

@@ -1,8 +1,8 @@
-"""A store that a team shares: results behind any fsspec URL (S3, SSH, a mounted folder, ...), with a local store before it.
+"""A store that a team shares: results behind any fsspec URL (S3, SSH, ...), with a local store before it.
 
 What is looked for is taken from the local store, else fetched and checked; what is computed lands in both. A result is
-written into a folder of its own and becomes visible by one small object, ``index/<first two digits>/<key>.json``, that is
-written last: it names the folder and holds the manifest. Locks and pruning are those of the local store.
+written into a folder of its own and becomes visible by one small object, ``index/<first two digits>/<key>.json``, that
+is written last: it names the folder and holds the manifest. Locks and pruning are those of the local store.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ from integral_oda.workflow.graph import Task
 from integral_oda.workflow.keys import digest
 from integral_oda.workflow.locks import Lease
 from integral_oda.workflow.manifest import MANIFEST_NAME, read_manifest
-from integral_oda.workflow.store import Store
+from integral_oda.workflow.store import Store, remove_tree
 
 __all__ = ["SharedStore", "open_store"]
 
@@ -133,7 +134,7 @@ class SharedStore(Store):
             except OSError as exc:
                 raise UnavailableError(f"the store {self.url} cannot be fetched from: {exc.strerror or exc}") from exc
             finally:
-                self.discard(aside)
+                remove_tree(aside)
         return True
 
     def _download(self, pointer: dict[str, Any], aside: Path) -> None:
@@ -143,7 +144,8 @@ class SharedStore(Store):
             if not target.resolve().is_relative_to(aside.resolve()):
                 raise DataError(f"the result has a file {name!r} outside its folder")
             target.parent.mkdir(parents=True, exist_ok=True)
-            _insist(lambda name=name, target=target: self._files.get_file(f"{pointer['folder']}/{name}", str(target)))
+            source = f"{self._base}/{pointer['folder']}/{name}"
+            _insist(partial(self._files.get_file, source, str(target)))
 
     def _put_unless_there(self, aside: Path, key: str) -> None:
         folder = self.folder(key)
@@ -153,9 +155,9 @@ class SharedStore(Store):
 
     def _publish(self, key: str, folder: Path) -> None:
         manifest = read_manifest(folder)
-        place = f"{self._base}/objects/{key[:2]}/{key}/{uuid.uuid4().hex}"
+        place = f"objects/{key[:2]}/{key}/{uuid.uuid4().hex}"
         for name in manifest.files:
-            target = f"{place}/{name}"
+            target = f"{self._base}/{place}/{name}"
             self._files.makedirs(target.rpartition("/")[0], exist_ok=True)
             self._files.put_file(str(folder / name), target)
         text = (folder / MANIFEST_NAME).read_text(encoding="utf-8")

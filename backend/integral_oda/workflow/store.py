@@ -25,7 +25,7 @@ from integral_oda.workflow.keys import FingerprintCache, canonical_json
 from integral_oda.workflow.locks import FileLock, Lease, leased_keys
 from integral_oda.workflow.manifest import Manifest, describe, find_damage, read_manifest, write_manifest
 
-__all__ = ["Pruned", "Store", "StoreInfo", "Verification"]
+__all__ = ["Pruned", "Store", "StoreInfo", "Verification", "remove_tree"]
 
 _FOLDERS = ("objects", "aside", "locks", "leases", "quarantine")
 _BATCH = 100
@@ -276,15 +276,15 @@ class Store:
     def _place(self, key: str, write: Callable[[Path], Manifest], lease: Lease | None) -> Path:
         aside = self.root / "aside" / key
         try:
-            _remove(aside)
+            remove_tree(aside)
             aside.mkdir()
             manifest = write(aside)
             folder = self._put(aside, key, lease)
         except OSError as exc:
-            _remove(aside)
+            remove_tree(aside)
             raise OutputError(f"the store {self.root} cannot be written: {exc.strerror or exc}") from exc
         except BaseException:
-            _remove(aside)
+            remove_tree(aside)
             raise
         with self._verified_lock:
             self._verified[key] = manifest.checksum
@@ -405,7 +405,7 @@ class Store:
             lock = self.lock(path.name)
             if lock.try_acquire():
                 try:
-                    _remove(path)
+                    remove_tree(path)
                 finally:
                     lock.release()
 
@@ -421,7 +421,7 @@ class Store:
         """
         self._sweep()
         for path in (self.root / "quarantine").iterdir():
-            _remove(path)
+            remove_tree(path)
         self.index.forget_failures()
         self.reconcile()
         total = self.info().bytes
@@ -449,7 +449,7 @@ class Store:
                     gone[key] = size
             self.index.remove(list(gone))
         for path in moved:
-            _remove(path)
+            remove_tree(path)
         return gone
 
 
@@ -473,7 +473,8 @@ def _entry(manifest: Manifest) -> Entry:
     )
 
 
-def _remove(path: Path) -> None:
+def remove_tree(path: Path) -> None:
+    """Remove a file or a folder with all that is in it, if it is there."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
