@@ -151,7 +151,7 @@ def _write_html(executed: Path) -> Path:
     import nbformat
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(exclude_input=True, embed_images=True)  # type: ignore[no-untyped-call]
+    exporter = HTMLExporter(exclude_input=True, exclude_output_prompt=True, embed_images=True)  # type: ignore[no-untyped-call]
     page, _ = exporter.from_notebook_node(nbformat.read(executed, as_version=4))  # type: ignore[no-untyped-call]
     path = executed.with_suffix(".html")
     path.write_text(page, encoding="utf-8")

@@ -26,7 +26,11 @@ def sky_image_report(image: SkyImage, sources: Sequence[Source] = ()) -> Figure:
     shown = np.where(image.observed, image.significance, np.nan)
     drawn = axes.imshow(shown, origin="lower", cmap="inferno", vmin=-3, vmax=15)
     axes.coords.grid(color="white", alpha=0.3)
-    axes.set(xlabel="Right ascension", ylabel="Declination", title=f"Significance, {image.band} keV")
+    axes.set_title(f"Significance, {image.band} keV")
+    # On the coordinates, not on the axes: the pixel grid may be turned against the sky.
+    for coordinate, label in zip(axes.coords, ("Right ascension [deg]", "Declination [deg]"), strict=True):
+        coordinate.set_axislabel(label)
+        coordinate.set_major_formatter("d")
     figure.colorbar(drawn, ax=axes, label="Significance [sigma]")
     for source in sources:
         colour = "magenta" if source.new else "lime"
@@ -36,13 +40,13 @@ def sky_image_report(image: SkyImage, sources: Sequence[Source] = ()) -> Figure:
     return figure
 
 
-def light_curve_report(curve: LightCurve, marks_s: Sequence[float] = ()) -> Figure:
-    """Rate against seconds since the first bin's start; ``marks_s`` are drawn as dotted lines."""
+def light_curve_report(curve: LightCurve, first_event_ijd: float, marks_s: Sequence[float] = ()) -> Figure:
+    """Rate against seconds since the first event; ``marks_s`` are drawn as dotted lines."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     axes = figure.add_subplot()
-    seconds = (curve.time_ijd - curve.time_ijd[0]) * 86400 + curve.width_s[0] / 2
+    seconds = (curve.time_ijd - first_event_ijd) * 86400
     few = len(curve) <= 500
     axes.errorbar(
         seconds, curve.rate, curve.error if few else None, curve.width_s / 2 if few else None,
@@ -50,8 +54,8 @@ def light_curve_report(curve: LightCurve, marks_s: Sequence[float] = ()) -> Figu
     )  # fmt: skip
     for mark in marks_s:
         axes.axvline(mark, linestyle=":", linewidth=0.8, color="#b71c1c")
-    width = f"{np.median(curve.width_s):g}"
-    axes.set(xlabel="Time since the first bin's start [s]", ylabel="Rate [counts/s]")
+    width = f"{np.median(curve.width_s):.4g}"
+    axes.set(xlabel="Time since the first event [s]", ylabel="Rate [counts/s]")
     axes.set_title(f"{_literal(curve.name)}, {curve.band} keV, bins of {width} s")
     return figure
 
