@@ -56,26 +56,27 @@ def pixel_illumination(ty: float, tz: float, energy_kev: float = 50.0) -> Array:
         sight passes beside the mask.
     """
     y_mm, z_mm = pixel_centres_mm()
-    stay_y, cross_y = _cell_lengths(y_mm, ty)
-    stay_z, cross_z = _cell_lengths(z_mm, tz)
+    active = active_pixels()
+    rows, columns = np.asarray(active.any(axis=1)), np.asarray(active.any(axis=0))
+    stay_y, cross_y = _cell_lengths(*_lit_sides(y_mm, columns, ty), ty)
+    stay_z, cross_z = _cell_lengths(*_lit_sides(z_mm, rows, tz), tz)
     patterns = _cell_transmissions(energy_kev, float(np.hypot(ty, tz)), step_y=_step(ty), step_z=_step(tz))
     lit = stay_z @ patterns["stay"] @ stay_y.T
     lit += stay_z @ patterns["cross_y"] @ cross_y.T
     lit += cross_z @ patterns["cross_z"] @ stay_y.T
     lit += cross_z @ patterns["cross_both"] @ cross_y.T
-    active = active_pixels()
-    rows, columns = np.asarray(active.any(axis=1)), np.asarray(active.any(axis=0))
-    lit *= np.outer(_unshaded(rows, tz), _unshaded(columns, ty))
     return np.where(active, lit, 0.0)
 
 
-def _unshaded(occupied: NDArray[np.bool_], tangent: float) -> Array:
-    """Fraction of each pixel's side that the beam in the gap towards the source leaves lit."""
+def _lit_sides(centre_mm: Array, occupied: NDArray[np.bool_], tangent: float) -> tuple[Array, Array]:
+    """Where the active side of each pixel begins and ends that the beam in the gap towards the source leaves lit."""
     dead_border = (PIXEL_PITCH_MM - ACTIVE_SIDE_MM) / 2
-    shadow = np.clip((BEAM_HEIGHT_MM * abs(tangent) - dead_border) / ACTIVE_SIDE_MM, 0.0, 1.0)
+    shadow = np.clip(BEAM_HEIGHT_MM * abs(tangent) - dead_border, 0.0, ACTIVE_SIDE_MM)
     padded = np.pad(occupied, 1, constant_values=True)
     towards_source = padded[:-2] if tangent < 0 else padded[2:]
-    return np.where(occupied & ~towards_source, 1.0 - shadow, 1.0)
+    shaded = np.where(occupied & ~towards_source, shadow, 0.0)
+    low, high = centre_mm - ACTIVE_SIDE_MM / 2, centre_mm + ACTIVE_SIDE_MM / 2
+    return (low + shaded, high) if tangent < 0 else (low, high - shaded)
 
 
 def coded_fraction(pif_footprint: Array, weights: Array) -> float:
@@ -87,8 +88,8 @@ def _step(tangent: float) -> int:
     return 1 if tangent >= 0 else -1
 
 
-def _cell_lengths(centre_mm: Array, tangent: float) -> tuple[Array, Array]:
-    """Fractions of each pixel's active side whose rays stay in a cell, or cross out of it.
+def _cell_lengths(low_mm: Array, high_mm: Array, tangent: float) -> tuple[Array, Array]:
+    """Lengths of each pixel's lit side, over the active side, whose rays stay in a cell or cross out of it.
 
     Returns
     -------
@@ -98,17 +99,17 @@ def _cell_lengths(centre_mm: Array, tangent: float) -> tuple[Array, Array]:
     """
     bottom = MASK_DISTANCE_MM - MASK_THICKNESS_MM / 2
     drift = abs(tangent) * MASK_THICKNESS_MM
-    low = centre_mm - ACTIVE_SIDE_MM / 2 + bottom * tangent
+    low, high = low_mm + bottom * tangent, high_mm + bottom * tangent
     edges = (np.arange(MASK_CELLS) - MASK_CELLS / 2) * CELL_MM
     left = edges if tangent >= 0 else edges + drift
-    inside = _overlap(low, left, left + CELL_MM - drift)
+    inside = _overlap(low, high, left, left + CELL_MM - drift)
     right = edges + CELL_MM - drift if tangent >= 0 else edges
-    crossing = _overlap(low, right, right + drift)
+    crossing = _overlap(low, high, right, right + drift)
     return inside, crossing
 
 
-def _overlap(low: Array, start: Array, stop: Array) -> Array:
-    length = np.minimum(low[:, None] + ACTIVE_SIDE_MM, stop) - np.maximum(low[:, None], start)
+def _overlap(low: Array, high: Array, start: Array, stop: Array) -> Array:
+    length = np.minimum(high[:, None], stop) - np.maximum(low[:, None], start)
     return np.clip(length, 0.0, None) / ACTIVE_SIDE_MM
 
 
