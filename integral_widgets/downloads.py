@@ -36,15 +36,15 @@ def data_uri_link(path: Path) -> str:
     return _anchor(f"data:{_TYPES.get(path.suffix, 'application/octet-stream')};base64,{content}", path)
 
 
-def download_list(paths: Sequence[Path]) -> widgets.VBox:
-    """One line a file: a link where the server serves the file, else a button that makes one on demand.
+def download_list(paths: Sequence[Path]) -> widgets.HBox:
+    """One item a file: a link where the server serves the file, else a button that makes one on demand.
 
     Parameters
     ----------
     paths : sequence of Path
         Files as they are now; a file above 5 MB that no server serves is named with its place on disk.
     """
-    box = widgets.VBox([_line(path) for path in paths])
+    box = widgets.HBox([_line(path) for path in paths], layout=widgets.Layout(flex_flow="row wrap"))
     box.add_class("oda-downloads")
     return box
 

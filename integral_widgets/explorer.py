@@ -193,6 +193,7 @@ class Explorer:
 
     def _on_message(self, message: Message) -> None:
         if isinstance(message, Step):
+            self.progress.label = _LABELS.get(self._running.get(message.number, ""), "")
             self.progress.listen(message.event)
             return
         with self._lock:

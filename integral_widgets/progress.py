@@ -15,6 +15,21 @@ __all__ = ["ProgressMatrix"]
 _SIGNS: dict[State, str] = {"queued": "·", "running": "▶", "computed": "✓", "restored": "↺", "failed": "✗"}
 _ENDED: tuple[State, ...] = ("computed", "restored", "failed")
 _MOST_ROWS = 40
+_GATHERING = "all"
+_MEANINGS = {
+    "COR": "events corrected and selected",
+    "GTI": "good time intervals",
+    "DEAD": "dead time",
+    "EFFI": "efficiency of the pixels",
+    "BIN_I": "detector image of the band",
+    "BKG_I": "background of the detector image",
+    "CAT_I": "catalogue sources of the field",
+    "IMA": "sky image and sources",
+    "LCR": "light curve",
+    "MOSAIC": "images joined",
+    "SIMULATE": "events drawn",
+    "FETCH": "file fetched and checked",
+}
 
 
 class ProgressMatrix:
@@ -85,15 +100,25 @@ class ProgressMatrix:
     def _markup(self) -> str:
         if not self.cells:
             return ""
-        scopes = list(dict.fromkeys(scope for scope, _ in self.cells))
+        scopes = self._scopes()
+        steps = self._columns()
         hidden = len(scopes) - _MOST_ROWS
-        head = "".join(f"<th>{html.escape(step)}</th>" for step in self.steps)
+        head = "".join(f'<th title="{_MEANINGS.get(step, "")}">{html.escape(step)}</th>' for step in steps)
         body = "".join(
-            f"<tr><th>{html.escape(scope)}</th>{''.join(self._cell(scope, step) for step in self.steps)}</tr>"
+            f"<tr><th>{html.escape(scope)}</th>{''.join(self._cell(scope, step) for step in steps)}</tr>"
             for scope in scopes[-_MOST_ROWS:]
         )
         more = f"<caption>{hidden} science windows above are not shown</caption>" if hidden > 0 else ""
         return f"<table class='oda-matrix'>{more}<tr><th></th>{head}</tr>{body}</table>{self._failures()}"
+
+    def _scopes(self) -> list[str]:
+        """Science windows as they came, gathering last."""
+        return sorted(dict.fromkeys(scope for scope, _ in self.cells), key=lambda scope: scope == _GATHERING)
+
+    def _columns(self) -> list[str]:
+        """Steps as they came, those of the gathering after those of science windows."""
+        of_windows = {step for scope, step in self.cells if scope != _GATHERING}
+        return sorted(self.steps, key=lambda step: step not in of_windows)
 
     def _cell(self, scope: str, step: str) -> str:
         event = self.cells.get((scope, step))

@@ -25,8 +25,9 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class ImageResult:
-    """Sky images, one a band, their sources, the summary and the files written."""
+    """Sky images, one a band, their sources, the summary and the files written for a query."""
 
+    query: ImageQuery
     images: tuple[SkyImage, ...]
     sources: tuple[Source, ...]
     summary: Mapping[str, Any]
@@ -35,8 +36,9 @@ class ImageResult:
 
 @dataclass(frozen=True)
 class LightCurveResult:
-    """Light curves, one a source, the summary and the files written."""
+    """Light curves, one a source, the summary and the files written for a query."""
 
+    query: LightCurveQuery
     curves: tuple[LightCurve, ...]
     summary: Mapping[str, Any]
     files: tuple[Path, ...]
@@ -57,7 +59,7 @@ class MakeImage:
 
         products = analyse(self.query, archive=self.archive, store=self.store, listener=listener)
         files = products.write(self.out)
-        return ImageResult(tuple(products.images), tuple(products.sources), products.summary, tuple(files))
+        return ImageResult(self.query, tuple(products.images), tuple(products.sources), products.summary, tuple(files))
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class MakeLightCurve:
 
         products = analyse(self.query, archive=self.archive, store=self.store, listener=listener)
         files = products.write(self.out)
-        return LightCurveResult(tuple(products.curves), products.summary, tuple(files))
+        return LightCurveResult(self.query, tuple(products.curves), products.summary, tuple(files))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ from typing import Any
 import ipywidgets as widgets
 
 from integral_oda.products.source_list import Source
+from integral_oda.query import Query
 from integral_widgets.bokeh_views import close_figure_widget, figure_widget, light_curve_figure, sky_image_figure
 from integral_widgets.downloads import download_list
+from integral_widgets.reproduce import command_line, python_code
 from integral_widgets.tasks import ImageResult, LightCurveResult
 
 __all__ = ["ImageView", "LightCurveView", "left_out_html", "source_table_html"]
@@ -64,6 +66,7 @@ class ImageView:
                 widgets.HTML(source_table_html(result.sources)),
                 widgets.HTML(left_out_html(result.summary)),
                 download_list(result.files),
+                reproduction(result.query),
             ]
         )
         self.widget.add_class("oda-image")
@@ -93,12 +96,22 @@ class LightCurveView:
                 self.view.place,
                 widgets.HTML(left_out_html(result.summary)),
                 download_list(result.files),
+                reproduction(result.query),
             ]
         )
         self.widget.add_class("oda-light-curve")
 
     def _figure(self) -> Any:
         return light_curve_figure(self.result.curves[self.source.value])
+
+
+def reproduction(query: Query) -> widgets.Accordion:
+    """The query as a command and as Python code, folded away."""
+    texts = ("Command line", command_line(query)), ("Python", python_code(query))
+    blocks = [widgets.HTML(f"<b>{title}</b><pre class='oda-code'>{html.escape(text)}</pre>") for title, text in texts]
+    folded = widgets.Accordion([widgets.VBox(blocks)], titles=("The same from the shell or from Python",))
+    folded.add_class("oda-reproduction")
+    return folded
 
 
 def _choice(description: str, options: Sequence[tuple[str, Any]]) -> widgets.Dropdown:

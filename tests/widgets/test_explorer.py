@@ -8,6 +8,7 @@ import pytest
 
 from integral_oda.archive.sample import SAMPLE
 from integral_oda.errors import DataError, RequestError
+from integral_oda.query import ImageQuery, LightCurveQuery
 from integral_oda.workflow.progress import StepEvent
 from integral_widgets import explorer as module
 from integral_widgets.explorer import Explorer, is_simulated
@@ -62,8 +63,8 @@ def products(image, source, curve, tmp_path):
         "science_windows": {"used": [SCW], "left_out": [{"scw": "255900290010.001", "reason": "<b>damaged</b>"}]}
     }
     return SimpleNamespace(
-        image=ImageResult((image, image), (source("<i>x</i>"),), summary, (path,)),
-        curve=LightCurveResult((curve(),), summary, (path,)),
+        image=ImageResult(ImageQuery(scw_list=[SCW]), (image, image), (source("<i>x</i>"),), summary, (path,)),
+        curve=LightCurveResult(LightCurveQuery(scw_list=[SCW]), (curve(),), summary, (path,)),
     )
 
 

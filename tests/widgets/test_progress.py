@@ -59,3 +59,12 @@ def test_nothing_is_sent_twice():
     matrix.table.observe(sent.append)
     matrix.render()
     assert not sent
+
+
+def test_gathering_stands_last_however_early_it_was_known():
+    matrix = started()
+    matrix.listen(StepEvent("all", "MOSAIC", "restored"))
+    matrix.listen(StepEvent(SCW, "COR", "computed"))
+    matrix.render()
+    assert matrix.table.value.index("COR</th>") < matrix.table.value.index("MOSAIC</th>")
+    assert matrix.table.value.index(SCW) < matrix.table.value.index("<th>all</th>")
