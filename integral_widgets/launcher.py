@@ -29,6 +29,7 @@ START_LIMIT_S = 60.0
 STOP_LIMIT_S = 10.0
 CULL_IDLE_S, CULL_INTERVAL_S = 600, 60
 UPLOAD_LIMIT_BYTES = 256 * 2**20
+PING_MS = 30_000
 DOWNLOADS = r"out/.*\.(fits|fits\.gz|csv|ecsv|json|reg|png|html|pdf|zip)"
 
 
@@ -115,7 +116,11 @@ def voila_settings() -> dict[str, dict[str, object]]:
     Without culling and with XSRF checks a closed tab's kernel stays for ever: the browser's parting
     message carries no token. Uploads above the default message size vanish without a word.
     """
-    tornado = {"disable_check_xsrf": True, "websocket_max_message_size": UPLOAD_LIMIT_BYTES}
+    tornado = {
+        "disable_check_xsrf": True,
+        "websocket_max_message_size": UPLOAD_LIMIT_BYTES,
+        "ws_ping_timeout": PING_MS,  # the default, three intervals, only makes tornado complain
+    }
     return {
         "Voila": {"tornado_settings": tornado, "log_level": "ERROR"},
         "VoilaConfiguration": {"show_tracebacks": True, "file_allowlist": [DOWNLOADS]},
