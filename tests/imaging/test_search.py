@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from integral_oda.imaging.search import FieldModel, find_new_sources, locate, measure, osa_radius_arcmin
+from integral_oda.instrument.attitude import SKY_PIXEL
+from integral_oda.instrument.mask import GHOST_PERIOD_PIXELS
+from integral_oda.simulation.shadowgram import LitSource
+
+ENERGY_KEV = 50.0
+FIRST, SECOND = (0.031, -0.052), (-0.12, 0.09)
+CRAB = 167.0
+"""Counts/s of the Crab, 25-80 keV, with the analytic area."""
+
+
+@pytest.fixture(scope="module")
+def model_of(covariance_of):
+    def make(*args, **keywords):
+        return FieldModel(covariance_of(*args, **keywords), ENERGY_KEV)
+
+    return make
+
+
+def offset_arcmin(a, b):
+    return np.rad2deg(np.hypot(a[0] - b[0], a[1] - b[1])) * 60
+
+
+def test_noise_free_fluxes_come_back(model_of):
+    model = model_of([LitSource(*FIRST, 30.0), LitSource(*SECOND, 120.0)])
+    fluxes, _ = model.fit([FIRST, SECOND])
+    assert fluxes == pytest.approx([30, 120], rel=1e-4)
+    assert np.abs(model.residual([FIRST, SECOND])).max() < 1e-3
+
+
+def test_flux_is_unbiased_and_its_error_honest(model_of):
+    rng = np.random.default_rng(41)
+    pulls = []
+    for _ in range(40):
+        fluxes, covariance = model_of([LitSource(*FIRST, 10.0)], rng).fit([FIRST])
+        pulls.append((fluxes[0] - 10) / np.sqrt(covariance[0, 0]))
+    # 40 draws: the mean scatters by 0.16, the spread by 0.11.
+    assert np.mean(pulls) == pytest.approx(0, abs=0.5)
+    assert np.std(pulls) == pytest.approx(1, abs=0.35)
+
+
+def test_positions_lie_inside_their_radius(model_of):
+    rng = np.random.default_rng(42)
+    inside = 0
+    for _ in range(20):
+        true = tuple(rng.uniform(-0.06, 0.06, 2))
+        model = model_of([LitSource(*true, 25.0)], rng)
+        start = (true[0] + SKY_PIXEL / 3, true[1] - SKY_PIXEL / 3)
+        place, radius = locate(model, start, [], 30.0)
+        assert 0.16 < radius < 1.5
+        inside += offset_arcmin(place, true) <= radius
+    assert inside >= 18
+
+
+def test_a_brighter_source_is_placed_better(model_of):
+    radii = []
+    for flux in (5.0, 50.0, 500.0):
+        place, radius = locate(model_of([LitSource(*FIRST, flux)]), FIRST, [], flux)
+        assert offset_arcmin(place, FIRST) < 0.1
+        radii.append(radius)
+    assert radii[0] > 2 * radii[1] > radii[2]
+    assert radii[2] == pytest.approx(0.16, abs=0.1)
+
+
+def test_osas_radii():
+    # The table of OSA's law, arcmin.
+    radii = {5: 4.95, 7: 3.64, 10: 2.64, 30: 1.03, 100: 0.44}
+    assert [osa_radius_arcmin(s) for s in radii] == pytest.approx(list(radii.values()), abs=0.006)
+
+
+def test_gain_is_the_squared_significance(model_of):
+    model = model_of([LitSource(*FIRST, 30.0), LitSource(*SECOND, 50.0)])
+    both, covariance = model.fit([SECOND, FIRST])
+    (gain,) = model.likelihood_at([SECOND])([FIRST])
+    assert gain == pytest.approx(both[1] ** 2 / covariance[1, 1], rel=1e-6)
+    assert model.likelihood_at([])([FIRST])[0] > 0
+
+
+def test_a_deficit_gains_nothing(model_of):
+    model = model_of([LitSource(*FIRST, -20.0)])
+    assert model.likelihood_at([])([FIRST]).tolist() == [0.0]
+
+
+def test_new_sources_are_found_where_they_are(model_of):
+    rng = np.random.default_rng(43)
+    model = model_of([LitSource(*FIRST, 30.0), LitSource(*SECOND, 40.0)], rng)
+    found = sorted(find_new_sources(model, [], 7.0), key=lambda s: s.flux)
+    assert len(found) == 2
+    for source, place, flux in zip(found, (FIRST, SECOND), (30.0, 40.0), strict=True):
+        assert offset_arcmin(source.tangents, place) < 2
+        assert source.flux == pytest.approx(flux, abs=4 * source.flux_error)
+        assert source.significance > 7
+
+
+@pytest.mark.parametrize("place", [(0.09, 0.08), (0.155, 0.02)])
+def test_ghosts_of_the_crab_are_never_new(model_of, place):
+    model = model_of([LitSource(*place, CRAB)], np.random.default_rng(44))
+    found = find_new_sources(model, [], 7.0)
+    assert [offset_arcmin(source.tangents, place) < 1 for source in found] == [True]
+    assert find_new_sources(model, [place], 7.0) == []
+
+
+def test_a_source_at_a_ghosts_place_is_a_source(model_of):
+    period = GHOST_PERIOD_PIXELS * SKY_PIXEL
+    place, ghost = (0.09, 0.08), (0.09 - period, 0.08)
+    model = model_of([LitSource(*place, 60.0), LitSource(*ghost, 50.0)], np.random.default_rng(45))
+    found = find_new_sources(model, [place], 7.0)
+    assert len(found) == 1
+    assert offset_arcmin(found[0].tangents, ghost) < 1
+
+
+def test_an_empty_field_has_no_source(model_of):
+    assert find_new_sources(model_of((), np.random.default_rng(46)), [], 7.0) == []
+
+
+def test_the_number_of_new_sources_is_limited(model_of):
+    sources = [LitSource(x, y, 60.0) for x, y in ((0.02, 0.02), (-0.04, 0.03), (0.05, -0.05))]
+    assert len(find_new_sources(model_of(sources), [], 7.0, at_most=2)) == 2
+
+
+def test_fitted_radii_go_with_their_source(model_of):
+    model = model_of([LitSource(*FIRST, 30.0)])
+    first, second = measure(model, [FIRST, SECOND], {0: 0.7})
+    assert (first.radius_90_arcmin, second.radius_90_arcmin) == (0.7, float("inf"))
+    assert second.flux == pytest.approx(0, abs=1e-3)
