@@ -18,7 +18,14 @@ from integral_oda.instrument.detector import ACTIVE_SIDE_MM, DETECTOR_SHAPE, PIX
 from integral_oda.instrument.mask import CELL_MM, MASK_CELLS, mask_pattern
 from integral_oda.instrument.pif import pixel_illumination
 
-__all__ = ["MaskCorrelator", "mask_footprint", "mask_on_pixels", "thickness_transmission", "thin_shadow"]
+__all__ = [
+    "MaskCorrelator",
+    "mask_footprint",
+    "mask_on_pixels",
+    "thickness_transmission",
+    "thin_footprint",
+    "thin_shadow",
+]
 
 
 _HALF_WIDTH = 116
@@ -96,6 +103,11 @@ def thin_shadow(row: int, column: int) -> Array:
     return _cast(mask_on_pixels(), row, column)
 
 
+def thin_footprint(row: int, column: int) -> Array:
+    """Part of each pixel that looks through the mask, open or closed, from a sky pixel; ``(134, 130)``."""
+    return _cast(mask_footprint(), row, column)
+
+
 def _cast(pattern: Array, row: int, column: int) -> Array:
     first = row - _ROW_OFFSET + _HALF_WIDTH, _COLUMN_OFFSET - column + _HALF_WIDTH
     shadow = np.zeros(DETECTOR_SHAPE)
@@ -124,7 +136,7 @@ def thickness_transmission() -> Array:
 def _transmission(row: float, column: float) -> float:
     thin = thin_shadow(int(row), int(column))
     exact = pixel_illumination(*pixel_to_tangents(column, row))
-    covered = _cast(mask_footprint(), int(row), int(column))
+    covered = thin_footprint(int(row), int(column))
     if covered.sum() < 200:
         return 1.0
     contrast = covered * (thin - (thin * covered).sum() / (covered * covered).sum())

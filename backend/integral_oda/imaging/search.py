@@ -35,6 +35,11 @@ _SEARCHED_SHARE = 0.02
 _PEAK_LOSS = 0.8
 """A source between pixel centres shows at least this share of its significance in a pixel."""
 _MOST_PEAKS = 25
+_STEPS_ARCMIN = (2.0, 0.5, 0.15)
+"""Largest step of the position fit, and the least one of each of its rounds."""
+_STEP_SHARE = 12.0
+"""Step times significance: the grid then spans the 90 % region."""
+_MOST_CLIMBS = 8
 _DELTA_90 = 4.61
 """2 delta ln L of a 90 % region in two dimensions."""
 
@@ -149,12 +154,19 @@ def locate(
         From the curvature of the likelihood over its own 90 % region, systematic floor included.
     """
     gain = model.likelihood_at(others)
-    step = float(np.clip(12.0 / max(significance, 1.0), 0.15, 2.0)) * ARCMIN
-    place = start
+    place, curvature = start, np.zeros((2, 2))
+    for least in _STEPS_ARCMIN:
+        step = float(np.clip(_STEP_SHARE / max(significance, 1.0), least, _STEPS_ARCMIN[0])) * ARCMIN
+        place, curvature = _climb(gain, place, step)
+    return place, _radius_90(curvature)
+
+
+def _climb(gain: Callable[[Sequence[Tangents]], Array], place: Tangents, step: float) -> tuple[Tangents, Array]:
+    """Maximum of the likelihood and its curvature there, by paraboloids through 3 x 3 places a step apart."""
     offsets = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)], dtype=float)
     terms = np.column_stack([np.ones(9), offsets, offsets**2 / 2, offsets[:, 0] * offsets[:, 1]])
     curvature = np.zeros((2, 2))
-    for _ in range(8):
+    for _ in range(_MOST_CLIMBS):
         values = gain([(place[0] + i * step, place[1] + j * step) for i, j in offsets])
         _, gy, gz, hyy, hzz, hyz = np.linalg.lstsq(terms, values)[0]
         curvature = -np.array([[hyy, hyz], [hyz, hzz]]) / step**2
@@ -162,7 +174,7 @@ def locate(
         place = (place[0] + shift[0], place[1] + shift[1])
         if np.hypot(*shift) < 0.1 * step:
             break
-    return place, _radius_90(curvature)
+    return place, curvature
 
 
 def _newton_shift(curvature: Array, slope: Array, step: float) -> Array:

@@ -1,8 +1,9 @@
 """Sky maps of a shadowgram: the flux that a source at each sky pixel would have, and its variance.
 
-The balanced correlation of the decoding array with the detector is written as generalised least
-squares: the mask's shadow is correlated with C^-1 (counts - model), which balances a background of any
-smooth shape, and divided by the shadow's own information s'C^-1 s.
+The balanced correlation of the decoding array G = 2 M - footprint with the detector is written as
+generalised least squares: G is correlated with C^-1 (counts - model), which balances a background of
+any smooth shape, and divided by what a source of unit flux gives. G/2 rather than the mask M itself: a
+level inside the footprint of a partially coded direction tells background from source no better.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from integral_oda.imaging.decoding import (
     mask_footprint,
     mask_on_pixels,
     thickness_transmission,
+    thin_footprint,
     thin_shadow,
 )
 from integral_oda.imaging.structure import Covariance
@@ -48,11 +50,11 @@ class SkyMaps:
 
 @cache
 def _correlator(kind: str) -> MaskCorrelator:
-    mask = mask_on_pixels()
-    if kind == "mask":
-        return MaskCorrelator(mask)
-    if kind == "mask squared":
-        return MaskCorrelator(mask**2)
+    contrast = mask_on_pixels() - 0.5 * mask_footprint()
+    if kind == "contrast":
+        return MaskCorrelator(contrast)
+    if kind == "contrast squared":
+        return MaskCorrelator(contrast**2)
     if kind == "footprint":
         return MaskCorrelator(mask_footprint())
     return _block_correlator(*_BLOCKS[kind])
@@ -70,7 +72,7 @@ def _block_correlator(rows: int, columns: int) -> MaskCorrelator:
 
 
 def score_map(covariance: Covariance, values: Array) -> Array:
-    """s'C^-1 x of the thin mask's shadow s at unit flux for every sky pixel; ``(400, 400)``.
+    """g'C^-1 x of the decoding shadow g at unit flux for every sky pixel; ``(400, 400)``.
 
     Parameters
     ----------
@@ -80,18 +82,20 @@ def score_map(covariance: Covariance, values: Array) -> Array:
     """
     shadowgram = covariance.shadowgram
     weighted = shadowgram.flat(shadowgram.source_response) * covariance.solve(values)
-    return _correlator("mask")(shadowgram.unflat(weighted))
+    return _correlator("contrast")(shadowgram.unflat(weighted))
 
 
 def information_map(covariance: Covariance) -> Array:
-    """s'C^-1 s for every sky pixel; ``(400, 400)``.
+    """g'C^-1 s for every sky pixel, s the shadow at unit flux, g its decoding; ``(400, 400)``.
+
+    It is the score of a source of unit flux and, to a percent down to a coding of a tenth, the variance of the score.
 
     Noise and smooth background are exact; what the structure's prior takes is summed block by block, as
     if blocks were independent, and the sum is calibrated with the exact value on a grid of directions.
     """
     shadowgram = covariance.shadowgram
     source = shadowgram.flat(shadowgram.source_response)
-    information = _correlator("mask squared")(shadowgram.unflat(source**2 / covariance.variance))
+    information = _correlator("contrast squared")(shadowgram.unflat(source**2 / covariance.variance))
     information -= _taken_by_smooth(covariance)
     for group in _BLOCKS:
         if getattr(covariance.widths, group) > 0:
@@ -119,16 +123,18 @@ def _excess_of_approximation(covariance: Covariance, information: Array) -> Arra
 
 def _exact_information(covariance: Covariance, rows: IntArray, columns: IntArray) -> Array:
     usable = covariance.shadowgram.usable
-    shadows = np.stack([thin_shadow(r, c)[usable] for r, c in zip(rows, columns, strict=True)], axis=1)
-    shadows *= covariance.shadowgram.flat(covariance.shadowgram.source_response)[:, None]
-    return np.einsum("ij,ij->j", shadows, covariance.solve(shadows))
+    response = covariance.shadowgram.flat(covariance.shadowgram.source_response)[:, None]
+    places = list(zip(rows, columns, strict=True))
+    shadows = np.stack([thin_shadow(r, c)[usable] for r, c in places], axis=1) * response
+    footprints = np.stack([thin_footprint(r, c)[usable] for r, c in places], axis=1) * response
+    return np.einsum("ij,ij->j", shadows - 0.5 * footprints, covariance.solve(shadows))
 
 
 def _taken_by_smooth(covariance: Covariance) -> Array:
     shadowgram = covariance.shadowgram
     weighted = covariance.smooth * (shadowgram.flat(shadowgram.source_response) / covariance.variance)[:, None]
     normal = covariance.smooth.T @ (covariance.smooth / covariance.variance[:, None])
-    maps = np.stack([_correlator("mask")(shadowgram.unflat(column)) for column in weighted.T])
+    maps = np.stack([_correlator("contrast")(shadowgram.unflat(column)) for column in weighted.T])
     solved = np.tensordot(np.linalg.pinv(normal, hermitian=True), maps, axes=1)
     taken: Array = np.einsum("kij,kij->ij", maps, solved)
     return taken

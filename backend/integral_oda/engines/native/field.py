@@ -37,6 +37,7 @@ __all__ = ["CatI", "DetectorEfficiency", "Effi", "FieldSources", "live_time_map"
 FIELD_RADIUS_DEG = 21.0
 LEAST_LIT_PIXELS = 15.0
 CLOSEST_PAIR_ARCMIN = 6.0
+HIGHEST_THRESHOLD_WIDTHS = 1.6
 _PROBE_BAND = EnergyBand(28.0, 100.0)
 _FEWEST_PIXELS = 500
 
@@ -156,6 +157,9 @@ class Effi:
             raise DataError(f"science window {events.header.get('SWID', '')}: only {usable.sum()} usable pixels")
         spectra = _spectra(channels, usable)
         fitted = fit_thresholds(spectra, sigma)
+        usable = _without_high_thresholds(usable, fitted)
+        spectra = _spectra(channels, usable)
+        fitted = fit_thresholds(spectra, sigma)
         amplitude = _bright_amplitude(channels, usable, fitted, live_time_map(good, dead), field)
         if amplitude is not None:
             fitted = fit_thresholds(spectra, sigma, amplitude)
@@ -216,6 +220,13 @@ def _not_noisy_below(
         return usable
     median = max(float(np.median(counts[usable])), 1.0)
     return counts <= median + 8 * np.sqrt(median)
+
+
+def _without_high_thresholds(usable: NDArray[np.bool_], fitted: Thresholds) -> NDArray[np.bool_]:
+    """Pixels whose threshold is not far above the others': such pixels answer unlike any model at all energies."""
+    kept = usable.copy()
+    kept[usable] = fitted.energy_kev < fitted.centre_kev + HIGHEST_THRESHOLD_WIDTHS * fitted.width_kev
+    return kept
 
 
 def _bright_amplitude(
