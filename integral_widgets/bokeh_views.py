@@ -1,4 +1,4 @@
-"""Sky image and light curve as Bokeh figures that need nothing from a network."""
+"""Sky images as Bokeh figures that need nothing from a network, and the way of figures into the page."""
 
 from __future__ import annotations
 
@@ -14,21 +14,18 @@ from integral_widgets.graticule import GraticuleLine, graticule
 if TYPE_CHECKING:
     from ipywidgets import DOMWidget
 
-    from integral_oda.products.light_curve import LightCurve
     from integral_oda.products.sky_image import SkyImage
     from integral_oda.products.source_list import Source
 
-__all__ = ["Plane", "close_figure_widget", "figure_widget", "light_curve_figure", "load_bokeh", "sky_image_figure"]
+__all__ = ["Plane", "close_figure_widget", "figure_widget", "load_bokeh", "sky_image_figure"]
 
 Figure = Any  # Bokeh's annotations know neither its styling arguments nor integer images
 Plane = Literal["significance", "intensity", "exposure"]
 
 MAX_IMAGE_PIXELS = 2**20
 MAX_HOVER_PIXELS = 2**18
-MAX_CURVE_POINTS = 4000
 GRID_COLOUR = "#d8d8d8"
 KNOWN_COLOUR, NEW_COLOUR, FORCED_COLOUR = "#7CFC00", "#ff5cf4", "#9fd8ff"
-CURVE_COLOUR = "#1f4e8c"
 
 _PLANE_TITLES = {"significance": "Significance [sigma]", "intensity": "Flux [counts/s]", "exposure": "Exposure [s]"}
 
@@ -280,78 +277,3 @@ def _mark(
     )  # fmt: skip
     tips = [("Source", "@name"), ("RA, Dec", "@ra{0.0000}°, @dec{+0.0000}°"), ("Significance", "@sigma{0.0}")]
     plot.add_tools(HoverTool(renderers=[glyph], tooltips=tips, description=f"{kind} sources"))
-
-
-def light_curve_figure(curve: LightCurve, width: int = 900, height: int = 340) -> Figure:
-    """Light curve as steps with 1 sigma errors.
-
-    Parameters
-    ----------
-    curve : LightCurve
-        Any number of bins; of more than 4000 the extremes are drawn, so that no burst is lost.
-    width, height : int
-        Largest width, and height, screen pixels.
-
-    Returns
-    -------
-    bokeh.plotting.figure
-        Seconds since the start of the first bin against counts/s.
-    """
-    from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter
-    from bokeh.plotting import figure
-
-    start_ijd = float(curve.time_ijd[0] - curve.width_s[0] / 172800) if len(curve) else 0.0
-    seconds = (curve.time_ijd - start_ijd) * 86400
-    kept = display.extremes(curve.rate, MAX_CURVE_POINTS)
-    plot: Figure = figure(
-        title=_curve_title(curve, len(kept)),
-        x_axis_label=f"Time [s] since {_utc(start_ijd)} UTC" if len(curve) else "Time [s]",
-        y_axis_label="Rate [counts/s]",
-        height=height,
-        sizing_mode="stretch_width",
-        max_width=width,
-        tools="xpan,xbox_zoom,xwheel_zoom,box_zoom,reset,save",
-        active_drag="xbox_zoom",
-        name="light_curve",
-    )
-    plot.xaxis.formatter = NumeralTickFormatter(format="0.[000]")
-    whole = len(kept) == len(curve)
-    steps = (
-        display.bin_edges_with_gaps(seconds, curve.width_s, curve.rate) if whole else (seconds[kept], curve.rate[kept])
-    )
-    plot.line(*steps, color=CURVE_COLOUR, line_width=1.3 if whole else 0.8, name="steps")
-    plot.line([0.0, float(seconds[-1])] if len(curve) else [], [0.0, 0.0] if len(curve) else [], color="#888888",
-              line_dash="dotted", name="zero")  # fmt: skip
-    data = ColumnDataSource(_curve_columns(curve, seconds, kept))
-    plot.segment("seconds", "low", "seconds", "high", source=data, color=CURVE_COLOUR, alpha=0.45, name="errors")
-    glyph = plot.scatter("seconds", "rate", source=data, size=4 if whole else 2, color=CURVE_COLOUR, name="bins")
-    tips = [("Time", "@seconds{0.000} s"), ("IJD", "@ijd{0.000000}"), ("Rate", "@rate{0.00} ± @error{0.00} counts/s"),
-            ("Significance", "@sigma{0.0}")]  # fmt: skip
-    plot.add_tools(HoverTool(renderers=[glyph], tooltips=tips, mode="vline" if len(kept) < 500 else "mouse"))
-    return plot
-
-
-def _curve_title(curve: LightCurve, drawn: int) -> str:
-    reduced = "" if drawn == len(curve) else f", extremes of {len(curve)} bins drawn"
-    return f"{curve.name}, {curve.band} keV{reduced}"
-
-
-def _curve_columns(curve: LightCurve, seconds: NDArray[np.float64], kept: NDArray[np.intp]) -> dict[str, Any]:
-    rate, error = curve.rate[kept], curve.error[kept]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sigma = rate / error
-    return {
-        "seconds": seconds[kept],
-        "ijd": curve.time_ijd[kept],
-        "rate": rate,
-        "error": error,
-        "low": rate - error,
-        "high": rate + error,
-        "sigma": sigma,
-    }
-
-
-def _utc(time_ijd: float) -> str:
-    from astropy.time import Time
-
-    return str(Time(51544.0, time_ijd, format="mjd", scale="tt").utc.isot)[:19]

@@ -113,6 +113,12 @@ class Explorer:
         self._check_windows(query.scw_list)
         self._submit_query(query)
 
+    def measure_at(self, ra_deg: float, dec_deg: float) -> None:
+        """Make the sky image again, with the flux at one more position (FK5)."""
+        field = self.form.fields["at"]
+        self.form.set(at="; ".join(part for part in (field.text, f"{ra_deg:.4f},{dec_deg:.4f}") if part))
+        self.make_image()
+
     def make_light_curve(self) -> None:
         """Make the light curve."""
         query = self.form.query(LightCurveQuery)
@@ -210,7 +216,7 @@ class Explorer:
         from integral_widgets.views import ImageView, LightCurveView
 
         if kind == "MakeImage":
-            self.image, self.image_view = result, ImageView(result)
+            self.image, self.image_view = result, ImageView(result, safe_callback(self._tell_once)(self.measure_at))
             self.image_place.children = (self._heading("Sky image", result), self.image_view.widget)
         elif kind == "MakeLightCurve":
             self.light_curve, self.light_curve_view = result, LightCurveView(result)
@@ -246,6 +252,8 @@ class Explorer:
         self.status.value = error_html(sentence)
 
     def _changed(self) -> None:
+        if "VOILA_BASE_URL" not in os.environ:
+            return
         address = html.escape("?" + self.form.query_string(), quote=True)
         self.link.value = f"<a class='oda-download oda-link' href='{address}'>Link to this query</a>"
 

@@ -35,7 +35,7 @@ STYLE = """<style>
   border-bottom: 1px solid #8884; }
 .oda-sources th:first-child, .oda-sources td:first-child { text-align: left; }
 .oda-sources tr.oda-new td:first-child { color: #b000a8; font-weight: 600; }
-.oda-download { color: var(--jp-content-link-color, #0b5cad); text-decoration: underline; }
+.oda-page a.oda-download { color: var(--jp-content-link-color, #0b5cad); text-decoration: underline; }
 .oda-downloads > * { margin-right: 18px; }
 .oda-code { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; line-height: 1.4; margin: 4px 0; }
 .oda-size { opacity: 0.75; }

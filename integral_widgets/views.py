@@ -9,14 +9,16 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import Source
 from integral_oda.query import Query
-from integral_widgets.bokeh_views import close_figure_widget, figure_widget, light_curve_figure, sky_image_figure
+from integral_widgets.bokeh_curves import follow_zoom, light_curve_figure
+from integral_widgets.bokeh_views import close_figure_widget, figure_widget, sky_image_figure
 from integral_widgets.downloads import download_list
 from integral_widgets.reproduce import command_line, python_code
 from integral_widgets.tasks import ImageResult, LightCurveResult
 
-__all__ = ["ImageView", "LightCurveView", "left_out_html", "source_table_html"]
+__all__ = ["ImageView", "LightCurveView", "describe_pixel", "left_out_html", "source_table_html"]
 
 _PLANES = (("Significance", "significance"), ("Flux", "intensity"), ("Exposure", "exposure"))
 _STRETCHES = (("linear", "linear"), ("asinh", "asinh"), ("log", "log"))
@@ -49,10 +51,16 @@ class ImageView:
     ----------
     result : ImageResult
         What the analysis gave.
+    measure : callable
+        Given right ascension and declination (degrees, FK5) where the user wants a flux.
     """
 
-    def __init__(self, result: ImageResult) -> None:
+    def __init__(self, result: ImageResult, measure: Callable[[float, float], None]) -> None:
         self.result = result
+        self.picked: tuple[float, float] | None = None
+        self.pixel = widgets.HTML("<span class='oda-note'>Click the image to read a position.</span>")
+        self.measure_button = widgets.Button(description="Measure the flux here", disabled=True)
+        self.measure_button.on_click(lambda _: measure(*self.picked) if self.picked else None)
         bands = [(f"{image.band} keV", number) for number, image in enumerate(result.images)]
         self.band = _choice("Band", bands)
         self.plane = _choice("Show", _PLANES)
@@ -63,6 +71,7 @@ class ImageView:
             [
                 self.view.controls,
                 self.view.place,
+                widgets.HBox([self.measure_button, self.pixel]),
                 widgets.HTML(source_table_html(result.sources)),
                 widgets.HTML(left_out_html(result.summary)),
                 download_list(result.files),
@@ -72,8 +81,20 @@ class ImageView:
         self.widget.add_class("oda-image")
 
     def _figure(self) -> Any:
+        from bokeh.events import Tap
+
         image = self.result.images[self.band.value]
-        return sky_image_figure(image, self.result.sources, self.plane.value, self.stretch.value)
+        figure = sky_image_figure(image, self.result.sources, self.plane.value, self.stretch.value)
+        figure.on_event(Tap, lambda event: self.pick(event.x, event.y))
+        return figure
+
+    def pick(self, column: float, row: float) -> None:
+        """Read the image of the chosen band at a pixel, 0-based, and offer to measure there."""
+        image = self.result.images[self.band.value]
+        position = image.position_of(column, row)
+        self.picked = float(position.ra.deg), float(position.dec.deg)
+        self.pixel.value = f"<span class='oda-note oda-pixel'>{describe_pixel(image, column, row)}</span>"
+        self.measure_button.disabled = False
 
 
 class LightCurveView:
@@ -102,7 +123,25 @@ class LightCurveView:
         self.widget.add_class("oda-light-curve")
 
     def _figure(self) -> Any:
-        return light_curve_figure(self.result.curves[self.source.value])
+        curve = self.result.curves[self.source.value]
+        figure = light_curve_figure(curve)
+        follow_zoom(figure, curve)
+        return figure
+
+
+def describe_pixel(image: SkyImage, column: float, row: float) -> str:
+    """Position, and flux with its error and significance of the nearest pixel, for people."""
+    position = image.position_of(column, row)
+    where = f"RA {position.ra.deg:.3f}°, Dec {position.dec.deg:+.3f}°"
+    pixel = round(row), round(column)
+    inside = all(0 <= index < size for index, size in zip(pixel, image.shape, strict=True))
+    if not (inside and image.observed[pixel]):
+        return f"{where}: not observed"
+    error = math.sqrt(image.variance[pixel])
+    return (
+        f"{where}: {image.intensity[pixel]:.2f} ± {error:.2f} counts/s, "
+        f"{image.significance[pixel]:.1f} sigma in {image.band} keV"
+    )
 
 
 def reproduction(query: Query) -> widgets.Accordion:

@@ -16,6 +16,7 @@ from integral_oda.query import ImageQuery, make_query
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SCW = "255900280010.001"
+CURVE_TITLE = "Bokeh.documents.map(d => d.get_model_by_name('light_curve')).findLast(m => m).title.text"
 FIGURES = "document.querySelectorAll('.bk-Figure').length"
 
 
@@ -93,6 +94,30 @@ def test_the_pointer_reads_values(app, page):
     page.locator(
         ".bk-Tooltip", has_text=re.compile(r"\d+\.\d{3}°, [+-]\d+\.\d{3}°.*±.*counts/s", re.S)
     ).first.wait_for()
+
+
+def test_a_click_into_the_image_measures_there(app, page):
+    open_page(page, app)
+    run(page, "Image")
+    wait_for_figures(page, 1)
+    page.locator(".oda-image .bk-Figure").click(position={"x": 250, "y": 300})
+    page.locator(".oda-pixel", has_text="sigma in 28-80 keV").wait_for()
+    page.get_by_role("button", name="Measure the flux here").click()
+    page.locator(".oda-sources td", has_text="(forced)").wait_for()
+
+
+def test_zooming_into_a_fine_light_curve_draws_all_its_bins(app, page):
+    open_page(page, app)
+    fill(page, "time_bin", "0.1")
+    run(page, "Light curve")
+    wait_for_figures(page, 1)
+    assert "extremes of" in page.evaluate(CURVE_TITLE)
+    figure = page.locator(".oda-light-curve .bk-Figure").bounding_box()
+    page.mouse.move(figure["x"] + 300, figure["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(figure["x"] + 330, figure["y"] + 120, steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"!{CURVE_TITLE}.includes('extremes of')")
 
 
 def test_downloads_arrive_whole(app, page):

@@ -7,9 +7,8 @@ import gc
 import numpy as np
 import pytest
 
-from integral_oda.products.light_curve import read_light_curve
 from integral_oda.products.sky_image import read_sky_images
-from integral_widgets.bokeh_views import close_figure_widget, figure_widget, light_curve_figure, sky_image_figure
+from integral_widgets.bokeh_views import close_figure_widget, figure_widget, sky_image_figure
 
 
 def renderers(figure, name):
@@ -82,27 +81,6 @@ def test_a_flat_empty_image_can_be_drawn(image):
     assert (sky_image_figure(image).renderers[0].data_source.data["image"][0] == 255).all()
 
 
-def test_a_light_curve_shows_every_bin_with_its_error(curve):
-    data = curve(40)
-    shown = renderers(light_curve_figure(data), "errors")[0].data_source.data
-    assert shown["rate"] == pytest.approx(data.rate)
-    assert shown["high"] - shown["low"] == pytest.approx(2 * data.error)
-    assert shown["seconds"][0] == pytest.approx(50.0, abs=1e-3)
-
-
-def test_no_burst_is_lost_among_35000_bins(curve):
-    data = curve(35_000, width_s=0.1)
-    data.rate[[12_345, 20_001]] = 900.0, 700.0
-    shown = renderers(light_curve_figure(data), "bins")[0].data_source.data
-    assert len(shown["rate"]) <= 4000
-    assert {900.0, 700.0} <= set(shown["rate"])
-    assert shown["seconds"][np.argmax(shown["rate"])] == pytest.approx(1234.55, abs=1e-3)
-
-
-def test_an_empty_light_curve_gives_an_empty_figure(curve):
-    assert "SGR" in light_curve_figure(curve(0)).title.text
-
-
 def test_a_finished_figure_becomes_a_widget_of_its_state(image):
     figure = sky_image_figure(image)
     widget = figure_widget(figure)
@@ -117,7 +95,4 @@ def test_osa_products_are_drawn(real_data, recwarn):
     drawn = sky_image_figure(read_sky_images(path)[0]).renderers[0].data_source.data["image"][0]
     assert drawn.shape == (400, 400)
     assert drawn.max() == 255
-    curve = next((real_data / "volodymyrss_grb221009").glob("oda_8201*SGR*"))
-    shown = renderers(light_curve_figure(read_light_curve(curve)), "bins")[0].data_source.data
-    assert max(shown["rate"]) == pytest.approx(57.65, abs=0.01)
     recwarn.clear()

@@ -13,6 +13,7 @@ from integral_oda.workflow.progress import StepEvent
 from integral_widgets import explorer as module
 from integral_widgets.explorer import Explorer, is_simulated
 from integral_widgets.tasks import FetchSample, ImageResult, LightCurveResult, MakeImage, MakeLightCurve, SimulateWindow
+from integral_widgets.views import describe_pixel
 from integral_widgets.worker import Done, Failed, Step, TaskError
 
 SCW = "255900280010.001"
@@ -200,7 +201,28 @@ def test_cancelling_frees_the_page_and_starts_a_fresh_process(app, products):
     assert app.image is None
 
 
-def test_the_link_brings_the_query_to_another_page(app, archive, tmp_path):
+def test_a_click_into_the_image_reads_it_and_offers_to_measure_there(app, products, image):
+    app.make_image()
+    app.worker.on_message(Done(1, products.image))
+    view = app.image_view
+    assert view.measure_button.disabled
+    view.pick(50.2, 29.8)
+    assert "50.00 ± 2.00 counts/s, 25.0 sigma in 28-80 keV" in view.pixel.value
+    view.measure_button.click()
+    expected = image.wcs.wcs_pix2world(50.2, 29.8, 0)
+    asked = app.worker.tasks[-1].query.at
+    assert [float(part) for part in asked[0].split(",")] == pytest.approx([float(v) for v in expected], abs=1e-4)
+
+
+@pytest.mark.parametrize(("column", "row"), [(10, 2), (-3, 10), (10, 80)])
+def test_outside_the_observed_part_there_is_nothing_to_read(image, column, row):
+    assert describe_pixel(image, column, row).endswith("not observed")
+
+
+def test_the_link_brings_the_query_to_another_page(archive, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "Worker", RecordedWorker)
+    monkeypatch.setenv("VOILA_BASE_URL", "/")
+    app = Explorer(archive, tmp_path / "store", tmp_path / "out")
     app.form.set(bands="20-40", src_name="Cyg X-1")
     other = Explorer(archive, tmp_path / "store", tmp_path / "out2", query_string=app.form.query_string())
     assert other.form.query_string() == app.form.query_string()
