@@ -90,7 +90,7 @@ def test_an_uncleaned_source_has_its_ghosts_a_mask_period_away(covariance_of):
     source = LitSource(0.09, 0.08, 200.0)
     maps = maps_of(covariance_of([source]))
     column, row = (float(p) for p in tangents_to_pixel(*source[:2]))
-    ghost = int(round(row - GHOST_PERIOD_PIXELS)), int(round(column + GHOST_PERIOD_PIXELS))
+    ghost = round(row - GHOST_PERIOD_PIXELS), round(column + GHOST_PERIOD_PIXELS)
     box = maps.flux[ghost[0] - 1 : ghost[0] + 2, ghost[1] - 1 : ghost[1] + 2]
     assert box.max() > 60
 
