@@ -213,26 +213,26 @@ def scheduler(tmp_path):
 
 def test_a_worker_killed_in_the_middle_is_made_good(tmp_path, scheduler, store):
     windows = [f"w{number}" for number in range(9)]
-    gated = [Node(Gated("COR", folder=tmp_path), scw, {"number": number}) for number, scw in enumerate(windows)]
-    images = [Node(Toy("IMA"), node.scope, inputs=(node,)) for node in gated]
+    events = [Node(Toy("COR"), scw, {"number": number}) for number, scw in enumerate(windows)]
+    images = [Node(Gated("IMA", folder=tmp_path), node.scope, node.parameters, (node,)) for node in events]
     target = Node(Toy("MOSAIC", tolerant=True), "all", inputs=tuple(images))
-    events, killed = [], []
+    told = []
 
     def kill_one():
+        """Kill the worker of the second window, which has its COR and is at its IMA."""
+        wait_for(lambda: counted(told, ["computed"])[("w1", "COR", "computed")] == 1)
         wait_for(lambda: len(list(tmp_path.glob("begun-*"))) >= 3)
-        killed.append(int((tmp_path / "begun-1").read_text()))
-        os.kill(killed[0], signal.SIGKILL)
+        os.kill(int((tmp_path / "begun-1").read_text()), signal.SIGKILL)
         (tmp_path / "open").touch()
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    done = scheduler([target], store, events.append)
+    done = scheduler([target], store, told.append)
     killer.join(60)
     assert (done.computed, done.restored, done.failed) == (19, 0, 0)
     assert [scope for scope, _ in done.values[target]["inputs"]] == windows
-    assert counted(events, ["computed"]) == {
-        (node.scope, node.step.name, "computed"): 1 for node in [*gated, *images]
-    } | {("all", "MOSAIC", "computed"): 1}
+    nodes = [*events, *images, target]
+    assert counted(told, ["computed"]) == {(node.scope, node.step.name, "computed"): 1 for node in nodes}
     assert len(scheduler.client.scheduler_info()["workers"]) == 2
     assert store.verify().damaged == []
     assert plain(done.values[target]) == plain(execute([target], Store(tmp_path / "other")).values[target])

@@ -328,6 +328,14 @@ def test_a_missing_raw_file_fails_its_window_alone(tmp_path, store):
     assert (done.computed, done.failed) == (11, 5)
 
 
+def test_what_is_bound_to_fail_costs_nothing(tmp_path, store):
+    good, broken = Node(Toy("COR"), "w1"), Node(Toy("GTI"), "w1", raw={"gti": tmp_path / "gone.fits"})
+    target = Node(Toy("BIN_I"), "w1", inputs=(good, broken))
+    done = execute([target], store)
+    assert (done.computed, done.failed) == (0, 2)
+    assert done.failures == [("w1", "GTI", done.outcome(target).reason)]
+
+
 def test_a_raw_file_of_the_gathering_that_is_missing_is_told(tmp_path, store):
     window = image_query(tmp_path, ["w1"]).inputs[0]
     target = Node(Toy("MOSAIC", tolerant=True), "all", inputs=(window,), raw={"catalogue": tmp_path / "gone.fits"})
@@ -421,13 +429,16 @@ def test_other_nodes_are_done_while_one_is_busy_elsewhere(tmp_path, store):
     assert scopes == ["w2", "w3", "w1", "all"]
 
 
-def test_threads_that_want_the_same_compute_it_once(tmp_path, store):
+@pytest.mark.parametrize("shared", [True, False], ids=["one store object", "one each"])
+def test_threads_that_want_the_same_compute_it_once(tmp_path, store, shared):
     log, results = tmp_path / "log", []
 
     def work():
-        mine, target = Store(store.root), image_query(tmp_path, log=log, seconds=0.005)
+        mine = store if shared else Store(store.root)
+        target = image_query(tmp_path, log=log, seconds=0.005)
         results.append(execute([target], mine).values[target])
-        mine.close()
+        if not shared:
+            mine.close()
 
     threads = [threading.Thread(target=work) for _ in range(6)]
     for thread in threads:

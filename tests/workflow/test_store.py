@@ -1,5 +1,6 @@
 """What the store keeps, finds, notices, sets aside, removes and counts."""
 
+import fcntl
 import gc
 import json
 import multiprocessing
@@ -397,6 +398,31 @@ def test_readers_and_pruning_side_by_side(store):
     assert pruned >= 20
 
 
+def test_what_is_found_while_somebody_prunes_is_whole_or_not_found(store, monkeypatch):
+    """Between the moment when pruning looks who is reading and the moment when it removes, nobody begins to read."""
+    node = put(store, 1, size=100)
+    looked, tried = threading.Event(), threading.Event()
+    real = Store.prune.__globals__["leased_keys"]
+
+    def slow(folder):
+        keys = real(folder)
+        looked.set()
+        tried.wait(0.3)
+        return keys
+
+    monkeypatch.setattr("integral_oda.workflow.store.leased_keys", slow)
+    pruning = threading.Thread(target=store._remove_batch, args=([(0.0, node.key, 100)], 100))
+    pruning.start()
+    assert looked.wait(30)
+    lease = store.lease()
+    found = store.find(node.key, lease)
+    tried.set()
+    pruning.join(30)
+    assert found is None or found.exists()
+    assert found is None or store.find(node.key) is not None
+    lease.close()
+
+
 def test_leftovers_of_the_dead_are_swept_and_those_of_the_living_are_not(store):
     dead, living = make(1)[0].key, make(2)[0].key
     for key in (dead, living):
@@ -452,6 +478,27 @@ def test_a_lock_is_never_held_twice(tmp_path):
     assert len(most) == 4 * rounds
     assert max(most) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_on_a_file_that_its_holder_has_removed_is_no_lock(tmp_path, monkeypatch):
+    path, others = tmp_path / "key", []
+    path.touch()
+    real = fcntl.flock
+
+    def late(descriptor, operation):
+        if not others:
+            # Between opening and locking, the holder before lets go and somebody else comes.
+            path.unlink()
+            others.append(os.open(path, os.O_CREAT | os.O_RDWR))
+            real(others[0], fcntl.LOCK_EX)
+        real(descriptor, operation)
+
+    monkeypatch.setattr("integral_oda.workflow.locks.fcntl.flock", late)
+    lock = FileLock(path)
+    assert not lock.try_acquire()
+    os.close(others[0])
+    assert lock.try_acquire()
+    lock.release()
 
 
 def hold_lock(path, taken):
