@@ -46,12 +46,13 @@ def light_curve_figure(curve: LightCurve, width: int = 900, height: int = 340) -
     margin = 0.02 * (high - low)
     plot: Figure = figure(
         x_range=Range1d(start=low - margin, end=high + margin),
+        y_range=Range1d(start=0, end=1),
         x_axis_label=f"Time [s] since {_utc(_start_ijd(curve))} UTC" if len(curve) else "Time [s]",
         y_axis_label="Rate [counts/s]",
         height=height,
         sizing_mode="stretch_width",
         max_width=width,
-        tools="xpan,xbox_zoom,xwheel_zoom,box_zoom,reset,save",
+        tools="xpan,xbox_zoom,xwheel_zoom,reset,save",
         active_drag="xbox_zoom",
         name="light_curve",
     )
@@ -90,11 +91,13 @@ def show_between(plot: Figure, curve: LightCurve, low_s: float, high_s: float) -
     reduced = "" if len(kept) == len(inside) else f", extremes of {len(inside)} bins drawn: zoom in for all"
     plot.title.text = f"{curve.name}, {curve.band} keV{reduced}"
     plot.select_one({"name": "steps"}).data_source.data = {"x": x, "y": y}
-    plot.select_one({"name": "bins"}).data_source.data = _columns(curve, seconds, kept)
+    columns = _columns(curve, seconds, kept)
+    plot.select_one({"name": "bins"}).data_source.data = columns
+    plot.y_range.update(**_limits(columns))
 
 
 def follow_zoom(plot: Figure, curve: LightCurve) -> None:
-    """Draw more bins whenever the user has zoomed or moved, a moment after the last change."""
+    """Draw anew whenever the user has zoomed or moved, a moment after the last change: finer, and as high as needed."""
     waiting: list[threading.Timer] = []
 
     def draw() -> None:
@@ -108,9 +111,15 @@ def follow_zoom(plot: Figure, curve: LightCurve) -> None:
         waiting.append(timer)
         timer.start()
 
-    if len(curve) > MAX_POINTS:
-        plot.x_range.on_change("start", changed)
-        plot.x_range.on_change("end", changed)
+    plot.x_range.on_change("start", changed)
+    plot.x_range.on_change("end", changed)
+
+
+def _limits(columns: dict[str, Any]) -> dict[str, float]:
+    """Ends of the rate axis: all error bars and zero, with a margin."""
+    low, high = float(np.nanmin(columns["low"], initial=0.0)), float(np.nanmax(columns["high"], initial=0.0))
+    margin = 0.05 * (high - low) or 1.0
+    return {"start": low - margin, "end": high + margin}
 
 
 def _columns(curve: LightCurve, seconds: Array, kept: NDArray[np.intp]) -> dict[str, Any]:

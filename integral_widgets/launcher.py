@@ -30,6 +30,7 @@ STOP_LIMIT_S = 10.0
 CULL_IDLE_S, CULL_INTERVAL_S = 600, 60
 UPLOAD_LIMIT_BYTES = 256 * 2**20
 PING_MS = 30_000
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DOWNLOADS = r"out/.*\.(fits|fits\.gz|csv|ecsv|json|reg|png|html|pdf|zip)"
 
 
@@ -40,7 +41,7 @@ def launch(
     browser: bool = True,
     report: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve the explorer page until SIGINT or SIGTERM.
+    """Serve the explorer page until SIGINT, SIGTERM or SIGHUP.
 
     Parameters
     ----------
@@ -176,13 +177,13 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Event that SIGINT and SIGTERM set while the block runs."""
+    """Event that SIGINT, SIGTERM and a closed terminal set while the block runs."""
     stopped = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stopped.set()
 
-    kept = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    kept = {number: signal.signal(number, stop) for number in _STOPPING}
     try:
         yield stopped
     finally:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +18,7 @@ import pytest
 
 from integral_widgets.heartbeat import HEARTBEAT_S
 from integral_widgets.launcher import serving
+from integral_widgets.paths import notebooks_root
 
 SCW = "255900280010.001"
 LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
@@ -62,6 +69,46 @@ def archive(sample_archive, tmp_path_factory):
 def app(archive, tmp_path_factory):
     """The page on the real sample, one server for all tests."""
     yield from _serve(archive, tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def lab(archive, tmp_path):
+    """Address of the explorer's notebook in a JupyterLab, as an analyst opens it."""
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    shutil.copy(notebooks_root() / "apps" / "explorer.ipynb", folder)
+    environment = {
+        **os.environ,
+        "INTEGRAL_ODA_ARCHIVE": str(archive),
+        "INTEGRAL_ODA_STORE": str(tmp_path / "store"),
+        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+    }
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    flags = ["--no-browser", "--allow-root", f"--port={port}", "--ServerApp.token=", f"--ServerApp.root_dir={folder}"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", *flags], env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    url = f"http://127.0.0.1:{port}/lab/tree/explorer.ipynb"
+    _wait_for(url, server)
+    yield url
+    family = psutil.Process(server.pid).children(recursive=True)
+    server.terminate()
+    server.wait(30)
+    _, alive = psutil.wait_procs(family, timeout=10)
+    for process in alive:
+        process.kill()
+
+
+def _wait_for(url, server):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        assert server.poll() is None
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.2)
+    pytest.fail(f"{url} does not answer")
 
 
 @pytest.fixture

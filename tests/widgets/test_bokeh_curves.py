@@ -70,10 +70,14 @@ def test_the_drawing_follows_the_zoom_once_it_settles(curve, monkeypatch):
     assert drawn == [(9, 30.0)]
 
 
-def test_few_bins_need_no_second_drawing(curve):
-    figure = light_curve_figure(curve(40))
-    follow_zoom(figure, curve(40))
-    assert not figure.x_range._callbacks
+def test_the_rate_axis_fits_what_is_drawn(curve):
+    data = curve(35_000, width_s=0.1)
+    data.rate[30_000] = 900.0
+    figure = light_curve_figure(data)
+    assert figure.y_range.end > 900
+    show_between(figure, data, 0.0, 100.0)
+    assert 20 < figure.y_range.end < 60
+    assert figure.y_range.start < 0
 
 
 def test_osa_own_light_curve_is_drawn(real_data):

@@ -82,7 +82,7 @@ def test_files_outside_the_results_are_not_given_away_and_nothing_remains(tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_server_and_kernels(tmp_path, number):
     program = "import sys; from integral_widgets.launcher import launch; launch(browser=False)"
     environment = {**os.environ, "INTEGRAL_ODA_ARCHIVE": str(tmp_path / "a"), "INTEGRAL_ODA_STORE": str(tmp_path / "s")}
