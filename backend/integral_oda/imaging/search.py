@@ -35,6 +35,8 @@ _SEARCHED_SHARE = 0.02
 _PEAK_LOSS = 0.8
 """A source between pixel centres shows at least this share of its significance in a pixel."""
 _MOST_PEAKS = 25
+_FAINT_SHARE = 0.02
+"""Counts of sources over variance that change no error by more than a hundredth."""
 _STEPS_ARCMIN = (2.0, 0.5, 0.15)
 """Largest step of the position fit, and the least one of each of its rounds."""
 _STEP_SHARE = 12.0
@@ -112,6 +114,16 @@ class FieldModel:
         fluxes, _ = self.covariance.fit(self._excess, design)
         left: Array = self._excess - design @ fluxes
         return left
+
+    def with_source_noise(self, places: Sequence[Tangents]) -> FieldModel:
+        """The model with the Poisson noise of sources at these places in its variance; itself if they are faint."""
+        fluxes, _ = self.fit(places)
+        counts = self.design(places) @ np.clip(fluxes, 0.0, None)
+        shadowgram = self.covariance.shadowgram
+        if (counts <= _FAINT_SHARE * self.covariance.variance).all():
+            return self
+        noisier = replace(shadowgram, variance=shadowgram.variance + shadowgram.unflat(counts))
+        return FieldModel(Covariance(noisier, self.covariance.widths), self.energy_kev)
 
     def likelihood_at(self, others: Sequence[Tangents]) -> Callable[[Sequence[Tangents]], Array]:
         """Gain of ln L, times two, from a source at each of several places beside the others."""
