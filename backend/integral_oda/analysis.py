@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -158,12 +160,20 @@ def analyse(
     known = _user_sources(query)
     selection = _select(query, archive or archive_root(), listener, strict=strict)
     target, step_names = _graph(query, selection, known)
+    if not kept.peek(target.key):
+        _load_ahead()
     execution = execute([target], kept, listener, strict=strict)
     folder = _product_folder(target, execution, kept, selection)
     summary = _summary(query, selection, execution, folder, time.perf_counter() - started)
     provenance = _provenance(query, execution, target, step_names)
     kind = ImageProducts if isinstance(query, ImageQuery) else LightCurveProducts
     return kind(folder, summary, provenance)
+
+
+def _load_ahead() -> None:
+    """Import what the last steps need while the first ones wait for the disk and for zlib."""
+    names = ("scipy.linalg", "astropy.wcs", "astropy.io.fits", "matplotlib.backends.backend_agg")
+    threading.Thread(target=lambda: [importlib.import_module(name) for name in names], daemon=True).start()
 
 
 @dataclass

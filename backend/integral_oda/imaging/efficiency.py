@@ -41,6 +41,7 @@ SPECTRUM_EDGES = np.array([16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 4
 _TAIL = 0.03
 """Efficiency left far below the threshold; the real turn-on has a tail that the error function lacks."""
 _CONTINUATION_SLOPE = 1.0
+_ROUNDS, _FURTHER_ROUNDS = 5, 3
 SOURCE_INDEX = 2.1
 """Photon index that efficiencies of a source in a band are weighted with."""
 
@@ -89,7 +90,9 @@ def threshold_sigma_kev(revolution: int) -> float:
     return (4.80 + 0.0017 * revolution) / 2.36
 
 
-def fit_thresholds(spectra: PixelSpectra, sigma_kev: float, amplitude: Array | None = None) -> Thresholds:
+def fit_thresholds(
+    spectra: PixelSpectra, sigma_kev: float, amplitude: Array | None = None, start: Thresholds | None = None
+) -> Thresholds:
     """Fit every pixel's low threshold with the common background spectrum.
 
     Parameters
@@ -98,12 +101,15 @@ def fit_thresholds(spectra: PixelSpectra, sigma_kev: float, amplitude: Array | N
     sigma_kev : float
     amplitude : ndarray, optional
         ``(n_pixels,)`` rate of each pixel relative to the background alone, where bright sources light it.
+    start : Thresholds, optional
+        An earlier fit of the same window, perhaps of other pixels, that saves rounds.
     """
     scale = np.ones(len(spectra.counts)) if amplitude is None else amplitude
     turn_on = _turn_on_table(sigma_kev)
-    centre, width = _first_guess(spectra.total), 5.0
-    thresholds = np.full(len(scale), centre)
-    for _ in range(6):
+    centre, width = (_first_guess(spectra.total), 5.0) if start is None else (start.centre_kev, start.width_kev)
+    same_pixels = start is not None and len(start.energy_kev) == len(scale)
+    thresholds = start.energy_kev if start is not None and same_pixels else np.full(len(scale), centre)
+    for _ in range(_ROUNDS if start is None else _FURTHER_ROUNDS):
         background = _background(spectra.total, thresholds, scale, centre, turn_on, sigma_kev)
         model = _rebin(turn_on * background)
         thresholds = _most_probable(spectra.counts, model, scale, (centre, width, sigma_kev))

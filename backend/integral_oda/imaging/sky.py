@@ -116,8 +116,8 @@ def _excess_of_approximation(covariance: Covariance, information: Array) -> Arra
     terms = np.stack([z**i * y**j for i, j in orders], axis=-1)
     coefficients = np.zeros((_SURFACE_ORDER + 1, _SURFACE_ORDER + 1))
     coefficients[tuple(np.transpose(orders))] = np.linalg.lstsq(terms, np.log(ratio))[0]
-    every = [(np.arange(n) - SKY_CENTRE) / 180 for n in information.shape]
-    surface = np.polynomial.polynomial.polygrid2d(*every, coefficients)
+    powers = [((np.arange(n) - SKY_CENTRE) / 180)[:, None] ** np.arange(_SURFACE_ORDER + 1) for n in information.shape]
+    surface = powers[0] @ coefficients @ powers[1].T
     return np.exp(np.clip(surface, -0.7, 0.7))
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import tempfile
+import warnings
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,17 +15,20 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 
 from integral_oda.errors import DataError, OutputError
 
 __all__ = ["TIME_CARDS", "grouping_hdu", "isdc_cards", "open_fits", "write_aside", "write_fits"]
 
 TIME_CARDS = {"MJDREF": 51544.0, "TIMESYS": "TT", "TIMEUNIT": "d", "TIMEREF": "LOCAL"}
+_GZIP_MAGIC = b"\x1f\x8b"
+_TRUNCATED = ("File may have been truncated", "Error validating header")
 
 
 @contextmanager
 def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
-    """Open a FITS file, gzipped or not, without memory mapping.
+    """Open a FITS file, gzipped or not, in memory.
 
     Raises
     ------
@@ -30,12 +36,23 @@ def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
         If the file is missing, truncated or no FITS file, also when that shows later inside the block.
     """
     try:
-        with fits.open(path, memmap=False) as hdus:
+        with _open_whole(path) as hdus:
             yield hdus
     except FileNotFoundError as exc:
         raise DataError(f"{path}: no such file") from exc
-    except (OSError, EOFError, zlib.error, TypeError, ValueError, KeyError) as exc:
-        raise DataError(f"{path}: damaged or no FITS file ({exc})") from exc
+    except (OSError, EOFError, zlib.error, TypeError, ValueError, KeyError, AstropyWarning) as exc:
+        raise DataError(f"{path}: damaged or no FITS file ({' '.join(str(exc).split())})") from exc
+
+
+def _open_whole(path: str | Path) -> fits.HDUList:
+    """Open from memory with every header read; what astropy only warns of in a truncated file is an error."""
+    content = Path(path).read_bytes()
+    if content.startswith(_GZIP_MAGIC):
+        content = gzip.decompress(content)
+    with warnings.catch_warnings():
+        for message in _TRUNCATED:
+            warnings.filterwarnings("error", message, AstropyWarning)
+        return fits.open(io.BytesIO(content), memmap=False, lazy_load_hdus=False)
 
 
 def isdc_cards(basetype: str, level: str) -> dict[str, Any]:
@@ -81,8 +98,12 @@ def grouping_hdu(name: str, members: Sequence[Any], columns: Mapping[str, str]) 
 
 def write_fits(path: str | Path, hdus: Sequence[Any]) -> None:
     """Write HDUs with their checksums, aside first and then renamed."""
+    together = fits.HDUList(list(hdus))
+    together.update_extend()
+    for hdu in together:
+        hdu.add_checksum(when="of the HDU")  # astropy's own comment is the time: the same product, other bytes
     with write_aside(path) as aside:
-        fits.HDUList(list(hdus)).writeto(aside, overwrite=True)
+        together.writeto(aside, overwrite=True)
 
 
 @contextmanager

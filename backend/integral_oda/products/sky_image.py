@@ -112,7 +112,7 @@ def read_sky_images(path: str | Path) -> list[SkyImage]:
     whole = {band: planes for band, planes in bands.items() if {"INTENSITY", "VARIANCE"} <= planes.keys()}
     if not whole:
         raise DataError(f"{path}: holds no sky image with the planes INTENSITY and VARIANCE")
-    return [_from_planes(band, planes, WCS(planes["header"])) for band, planes in whole.items()]
+    return [_from_planes(band, planes, WCS(planes["header"], fix=False)) for band, planes in whole.items()]
 
 
 def _from_planes(band: EnergyBand, planes: Mapping[str, Any], wcs: WCS) -> SkyImage:

@@ -153,16 +153,15 @@ class Effi:
         usable = _quiet_pixels(channels, np.asarray(events.good_pixels))
         fitted = fit_thresholds(_spectra(channels, usable), sigma)
         usable = usable & _not_noisy_below(channels, usable, fitted)
+        fitted = fit_thresholds(_spectra(channels, usable), sigma, start=fitted)
+        usable = _without_high_thresholds(usable, fitted)
         if usable.sum() < _FEWEST_PIXELS:
             raise DataError(f"science window {events.header.get('SWID', '')}: only {usable.sum()} usable pixels")
         spectra = _spectra(channels, usable)
-        fitted = fit_thresholds(spectra, sigma)
-        usable = _without_high_thresholds(usable, fitted)
-        spectra = _spectra(channels, usable)
-        fitted = fit_thresholds(spectra, sigma)
+        fitted = fit_thresholds(spectra, sigma, start=fitted)
         amplitude = _bright_amplitude(channels, usable, fitted, live_time_map(good, dead), field)
         if amplitude is not None:
-            fitted = fit_thresholds(spectra, sigma, amplitude)
+            fitted = fit_thresholds(spectra, sigma, amplitude, start=fitted)
         return DetectorEfficiency(usable, fitted.energy_kev, fitted.background, fitted.sigma_kev, fitted.centre_kev,
                                   fitted.width_kev)  # fmt: skip
 
