@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -53,7 +55,7 @@ def test_good_time_is_a_sum_over_single_seconds(edges, lengths):
     intervals = boundaries.reshape(-1, 2)
     tick = np.arange(0, 500) + 0.5
     good = np.any([(tick > start) & (tick < stop) for start, stop in intervals], axis=0)
-    expected = [good[(tick > a) & (tick < b)].sum() for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    expected = [good[(tick > a) & (tick < b)].sum() for a, b in pairwise(edges)]
     assert good_time(edges, intervals) == pytest.approx(expected, abs=1e-3)
 
 
