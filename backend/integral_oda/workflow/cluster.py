@@ -61,6 +61,27 @@ class ClusterExecutor:
         When neither or both are given, or the number is less than 1.
     UnavailableError
         When Dask is not installed or the scheduler does not answer.
+
+    Notes
+    -----
+    All workers must see the store and the archive under the same paths as the caller, and run the same version.
+
+    *SLURM* (and PBS, SGE, HTCondor, LSF): dask-jobqueue starts the workers, each a job of the batch system::
+
+        from dask_jobqueue import SLURMCluster
+
+        batch = SLURMCluster(queue="normal", cores=1, memory="4GB", walltime="02:00:00")
+        batch.adapt(maximum_jobs=100)
+        ClusterExecutor(scheduler=batch.scheduler_address)
+
+    *Kubernetes*: dask-kubernetes starts them as pods that mount the store's volume::
+
+        from dask_kubernetes.operator import KubeCluster
+
+        pods = KubeCluster(name="integral-oda", image="IMAGE WITH integral-oda[cluster]", n_workers=20)
+        ClusterExecutor(scheduler=pods.scheduler_address)
+
+    On the command line the same address is ``--scheduler tcp://HOST:PORT``.
     """
 
     def __init__(self, *, jobs: int | None = None, scheduler: str | None = None) -> None:
