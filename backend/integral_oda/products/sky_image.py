@@ -98,8 +98,6 @@ def read_sky_images(path: str | Path) -> list[SkyImage]:
     DataError
         If the file is no FITS file or holds no INTENSITY plane with its VARIANCE.
     """
-    from astropy.wcs import WCS
-
     bands: dict[EnergyBand, dict[str, Any]] = {}
     with open_fits(path) as hdus:
         for hdu in hdus:
@@ -112,7 +110,17 @@ def read_sky_images(path: str | Path) -> list[SkyImage]:
     whole = {band: planes for band, planes in bands.items() if {"INTENSITY", "VARIANCE"} <= planes.keys()}
     if not whole:
         raise DataError(f"{path}: holds no sky image with the planes INTENSITY and VARIANCE")
-    return [_from_planes(band, planes, WCS(planes["header"], fix=False)) for band, planes in whole.items()]
+    return [_from_planes(band, planes, _celestial(planes["header"])) for band, planes in whole.items()]
+
+
+def _celestial(header: fits.Header) -> WCS:
+    """World coordinates of a plane; OSA names the frame by the keyword's old name."""
+    from astropy.wcs import WCS
+
+    if "RADECSYS" in header:
+        header = header.copy()
+        header.rename_keyword("RADECSYS", "RADESYS")
+    return WCS(header, fix=False)
 
 
 def _from_planes(band: EnergyBand, planes: Mapping[str, Any], wcs: WCS) -> SkyImage:
