@@ -7,7 +7,7 @@ from integral_oda.archive.events import EventList, read_events
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
-from integral_oda.simulation.inject import inject
+from integral_oda.simulation.inject import LowThresholds, inject
 from integral_oda.simulation.recipe import Flare, Flares, Flux, SourceModel
 
 BAND = EnergyBand(28.0, 80.0)
@@ -87,3 +87,16 @@ def test_a_seed_gives_one_injection(events):
     first, again, other = (inject(events, source_of(), BAND, 0.7, seed=seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first.time_ijd, again.time_ijd)
     assert len(first) != len(other) or (first.time_ijd != other.time_ijd).any()
+
+
+def test_low_thresholds_take_events_out_pixel_by_pixel_and_energy_by_energy(events):
+    threshold = np.where(np.arange(130) % 2 == 0, 20.0, 50.0) * np.ones((134, 1))
+    bright = source_of(flux=5_000.0)
+    before, whole = image(events, 28, 45), inject(events, bright, BAND, 0.7, seed=3)
+    cut = inject(events, bright, BAND, 0.7, seed=3, low_thresholds=LowThresholds(threshold, 2.5, tail=0.03))
+    share = (image(cut, 28, 45) - before).sum(axis=0) / np.maximum((image(whole, 28, 45) - before).sum(axis=0), 1)
+    lit = (image(whole, 28, 45) - before).sum(axis=0) > 0
+    assert share[lit & (np.arange(130) % 2 == 0)].mean() == pytest.approx(1.0, abs=0.02)
+    assert share[lit & (np.arange(130) % 2 == 1)].mean() == pytest.approx(0.03, abs=0.02)
+    above = (image(cut, 60, 80) - image(events, 60, 80)).sum() / (image(whole, 60, 80) - image(events, 60, 80)).sum()
+    assert above == pytest.approx(1.0, abs=0.02)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,38 @@ from integral_oda.simulation.events import draw_rise_times
 from integral_oda.simulation.recipe import SourceModel
 from integral_oda.simulation.spectra import source_spectrum
 
-__all__ = ["inject"]
+__all__ = ["LowThresholds", "inject"]
 
 _SECONDS_A_DAY = 86400.0
+
+
+@dataclass(frozen=True, eq=False)
+class LowThresholds:
+    """Turn-on of the pixels, which takes events out of a source as it does out of the background.
+
+    Attributes
+    ----------
+    energy_kev : ndarray, shape (134, 130)
+        Energy at which half of a pixel's events are recorded.
+    sigma_kev : float
+        Width of the turn-on, 1 sigma.
+    tail : float
+        Part of the events that is recorded far below the threshold.
+    """
+
+    energy_kev: NDArray[np.float64]
+    sigma_kev: float
+    tail: float = 0.0
+
+    def recorded_fraction(
+        self, energy_kev: NDArray[np.floating[Any]], pixel: NDArray[np.integer[Any]]
+    ) -> NDArray[np.float64]:
+        """Fraction of the events of an energy that a pixel (flat index) records."""
+        from scipy.special import ndtr
+
+        passed = ndtr((energy_kev - self.energy_kev.ravel()[pixel]) / self.sigma_kev)
+        fraction: NDArray[np.float64] = self.tail + (1 - self.tail) * passed
+        return fraction
 
 
 def inject(
@@ -30,6 +59,7 @@ def inject(
     live_fraction: NDArray[np.float64] | float,
     seed: int,
     misalignment: Misalignment = MISALIGNMENT,
+    low_thresholds: LowThresholds | None = None,
 ) -> EventList:
     """Add a simulated source to real events, in one energy band.
 
@@ -45,12 +75,14 @@ def inject(
     band : EnergyBand
         Injected events have energies in it.
     live_fraction : float or ndarray
-        Fraction of the good time in which a pixel records events of the band: dead time, thresholds and
-        dead pixels; for all pixels or ``(134, 130)``.
+        Fraction of the good time in which a pixel records events of the band: dead time and dead pixels,
+        and thresholds where ``low_thresholds`` does not give them; for all pixels or ``(134, 130)``.
     seed : int
         Of the random numbers; written into the header.
     misalignment : Misalignment
         Of ISGRI.
+    low_thresholds : LowThresholds, optional
+        Energy by energy, what each pixel records of the source.
 
     Returns
     -------
@@ -67,12 +99,17 @@ def inject(
     flux = spectrum.total * mean_rate(source.behaviour, good)
     expected = events.ontime_s * live_fraction * flux / OPEN_PIXELS * pif * np.ones(DETECTOR_SHAPE)
     counts = rng.poisson(expected).ravel()
-    n = int(counts.sum())
+    pixel = rng.permutation(np.repeat(np.arange(counts.size), counts))
+    energy = spectrum.draw_energies(len(pixel), rng)
+    if low_thresholds is not None:
+        kept = rng.random(len(pixel)) < low_thresholds.recorded_fraction(energy, pixel)
+        pixel, energy = pixel[kept], energy[kept]
+    n = len(pixel)
     time = start + np.sort(draw_times(source.behaviour, good, n, rng)) / _SECONDS_A_DAY
-    det_z, det_y = np.divmod(rng.permutation(np.repeat(np.arange(counts.size), counts)), DETECTOR_SHAPE[1])
+    det_z, det_y = np.divmod(pixel, DETECTOR_SHAPE[1])
     new = EventList(
         time_ijd=time,
-        energy_kev=spectrum.draw_energies(n, rng),
+        energy_kev=energy,
         rise_time=draw_rise_times(n, rng),
         det_y=det_y.astype(np.uint8),
         det_z=det_z.astype(np.uint8),
