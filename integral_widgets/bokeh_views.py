@@ -210,7 +210,7 @@ def _draw_graticule(plot: Figure, lines: Sequence[GraticuleLine], shape: tuple[i
     rows, columns = shape
     for line in lines:
         column, row = line.label_point
-        right, top = column > 0.93 * columns, row > 0.93 * rows
+        right, top = column > 0.85 * columns, row > 0.93 * rows
         plot.text(
             [column],
             [row],

@@ -37,6 +37,7 @@ _HINTS = {
     "time_bin": "0.001 s to 1e7 s",
 }
 _SECOND_IN_ROW = ("DEC", "E2_keV")
+_SERVER_KEYS = ("theme", "template", "voila-theme", "voila-template")
 _SPELLED = {"band": "bands"}
 
 
@@ -209,6 +210,8 @@ class QueryForm:
         """
         refused = []
         for name, value in parse_qsl(text.removeprefix("?"), keep_blank_values=True):
+            if name in _SERVER_KEYS:
+                continue
             field = self.fields.get(_SPELLED.get(name, name))
             if field is None or field.name == "catalog":
                 refused.append(f"{name} = {value}: not a parameter of a link; there are {', '.join(self._linkable())}")

@@ -17,6 +17,7 @@ STYLE = """<style>
 .oda-field label { font-size: 12px; white-space: nowrap; line-height: 1.4; font-weight: 600; }
 .oda-error, .oda-error li { color: var(--jp-error-color0, #b71c1c); font-weight: 600; overflow-wrap: anywhere;
   white-space: normal; line-height: 1.3; display: inline-block; }
+[data-jp-theme-light="false"] .oda-error, [data-jp-theme-light="false"] .oda-error li { color: #ff8a80; }
 .oda-note { line-height: 1.4; overflow-wrap: anywhere; }
 .oda-lost { background: #b71c1c; color: #fff; font-weight: 600; padding: 0 10px; border-radius: 4px; }
 .oda-lost a { color: #fff; }
@@ -34,6 +35,7 @@ STYLE = """<style>
 .oda-sources th, .oda-sources td { padding: 1px 8px; text-align: right; line-height: 1.5;
   border-bottom: 1px solid #8884; }
 .oda-sources th:first-child, .oda-sources td:first-child { text-align: left; }
+[data-jp-theme-light="false"] .oda-sources tr.oda-new td:first-child { color: #ff9df8; }
 .oda-sources tr.oda-new td:first-child { color: #b000a8; font-weight: 600; }
 .oda-page a.oda-download { color: var(--jp-content-link-color, #0b5cad); text-decoration: underline; }
 .oda-downloads > * { margin-right: 18px; }

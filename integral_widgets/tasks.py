@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from integral_oda.errors import OutputError
 from integral_oda.products.light_curve import LightCurve
 from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import Source
@@ -44,6 +45,19 @@ class LightCurveResult:
     files: tuple[Path, ...]
 
 
+def with_zip(files: Sequence[Path], path: Path) -> tuple[Path, ...]:
+    """Files, and after them one that holds them all."""
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+            for file in files:
+                packed.write(file, file.name)
+    except OSError as exc:
+        raise OutputError(f"{path}: cannot be written ({exc.strerror or exc})") from exc
+    return (*files, path)
+
+
 @dataclass(frozen=True)
 class MakeImage:
     """Analyse an image query and write its products under ``out``."""
@@ -58,8 +72,8 @@ class MakeImage:
         from integral_oda.analysis import analyse
 
         products = analyse(self.query, archive=self.archive, store=self.store, listener=listener)
-        files = products.write(self.out)
-        return ImageResult(self.query, tuple(products.images), tuple(products.sources), products.summary, tuple(files))
+        files = with_zip(products.write(self.out), self.out / "image.zip")
+        return ImageResult(self.query, tuple(products.images), tuple(products.sources), products.summary, files)
 
 
 @dataclass(frozen=True)
@@ -76,8 +90,8 @@ class MakeLightCurve:
         from integral_oda.analysis import analyse
 
         products = analyse(self.query, archive=self.archive, store=self.store, listener=listener)
-        files = products.write(self.out)
-        return LightCurveResult(self.query, tuple(products.curves), products.summary, tuple(files))
+        files = with_zip(products.write(self.out), self.out / "lightcurve.zip")
+        return LightCurveResult(self.query, tuple(products.curves), products.summary, files)
 
 
 @dataclass(frozen=True)

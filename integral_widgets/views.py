@@ -20,6 +20,8 @@ from integral_widgets.tasks import ImageResult, LightCurveResult
 
 __all__ = ["ImageView", "LightCurveView", "describe_pixel", "left_out_html", "source_table_html"]
 
+FULL_WIDTH = 900
+_ALL = -1
 _PLANES = (("Significance", "significance"), ("Flux", "intensity"), ("Exposure", "exposure"))
 _STRETCHES = (("linear", "linear"), ("asinh", "asinh"), ("log", "log"))
 
@@ -62,6 +64,8 @@ class ImageView:
         self.measure_button = widgets.Button(description="Measure the flux here", disabled=True)
         self.measure_button.on_click(lambda _: measure(*self.picked) if self.picked else None)
         bands = [(f"{image.band} keV", number) for number, image in enumerate(result.images)]
+        if len(bands) > 1:
+            bands.append(("side by side", _ALL))
         self.band = _choice("Band", bands)
         self.plane = _choice("Show", _PLANES)
         self.stretch = _choice("Scale", _STRETCHES)
@@ -81,16 +85,27 @@ class ImageView:
         self.widget.add_class("oda-image")
 
     def _figure(self) -> Any:
+        from bokeh.layouts import row
+
+        if self.band.value != _ALL:
+            return self._figure_of(self.band.value)
+        count = len(self.result.images)
+        figures = [self._figure_of(number, FULL_WIDTH // count) for number in range(count)]
+        for figure in figures[1:]:
+            figure.x_range, figure.y_range = figures[0].x_range, figures[0].y_range
+        return row(*figures, sizing_mode="scale_width", max_width=FULL_WIDTH, name="side_by_side")
+
+    def _figure_of(self, number: int, width: int = 640) -> Any:
         from bokeh.events import Tap
 
-        image = self.result.images[self.band.value]
-        figure = sky_image_figure(image, self.result.sources, self.plane.value, self.stretch.value)
-        figure.on_event(Tap, lambda event: self.pick(event.x, event.y))
+        image = self.result.images[number]
+        figure = sky_image_figure(image, self.result.sources, self.plane.value, self.stretch.value, width)
+        figure.on_event(Tap, lambda event: self.pick(event.x, event.y, number))
         return figure
 
-    def pick(self, column: float, row: float) -> None:
-        """Read the image of the chosen band at a pixel, 0-based, and offer to measure there."""
-        image = self.result.images[self.band.value]
+    def pick(self, column: float, row: float, number: int = 0) -> None:
+        """Read one of the images at a pixel, 0-based, and offer to measure there."""
+        image = self.result.images[number]
         position = image.position_of(column, row)
         self.picked = float(position.ra.deg), float(position.dec.deg)
         self.pixel.value = f"<span class='oda-note oda-pixel'>{describe_pixel(image, column, row)}</span>"

@@ -214,6 +214,17 @@ def test_a_click_into_the_image_reads_it_and_offers_to_measure_there(app, produc
     assert [float(part) for part in asked[0].split(",")] == pytest.approx([float(v) for v in expected], abs=1e-4)
 
 
+def test_bands_side_by_side_move_together(app, products):
+    app.make_image()
+    app.worker.on_message(Done(1, products.image))
+    app.image_view.band.value = -1
+    first, second = app.image_view.view.figure.children
+    assert first.x_range is second.x_range
+    assert first.y_range is second.y_range
+    app.image_view.pick(10, 10, 1)
+    assert "28-80 keV" in app.image_view.pixel.value
+
+
 @pytest.mark.parametrize(("column", "row"), [(10, 2), (-3, 10), (10, 80)])
 def test_outside_the_observed_part_there_is_nothing_to_read(image, column, row):
     assert describe_pixel(image, column, row).endswith("not observed")

@@ -123,7 +123,7 @@ def test_a_link_holds_only_what_differs_from_the_defaults(form):
 
 
 def test_bad_values_of_a_link_are_told_and_unknown_keys_and_paths_refused(form):
-    refused = form.read_query_string("bands=5-6&colour=red&catalog=/etc/passwd")
+    refused = form.read_query_string("bands=5-6&colour=red&theme=dark&catalog=/etc/passwd")
     assert "bands" in shown_errors(form)
     assert [sentence.split(" = ")[0] for sentence in refused] == ["colour", "catalog"]
     assert form.fields["catalog"].text == ""
