@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from integral_oda import __version__
-from integral_oda.errors import DataError, IntegralOdaError, NothingLeftError, OutputError, RequestError
+from integral_oda.errors import (
+    DataError,
+    IntegralOdaError,
+    NothingLeftError,
+    OutputError,
+    RequestError,
+    UnavailableError,
+)
 from integral_oda.folders import archive_root, store_root
 from integral_oda.query import ImageQuery, LightCurveQuery, Query
 from integral_oda.workflow.progress import Listener, StepEvent, silent
@@ -25,10 +32,13 @@ if TYPE_CHECKING:
     from integral_oda.products.light_curve import LightCurve
     from integral_oda.products.sky_image import SkyImage
     from integral_oda.products.source_list import Source
-    from integral_oda.workflow.executor import Execution
+    from integral_oda.workflow.execution import Execution
+    from integral_oda.workflow.executor import Executor
     from integral_oda.workflow.graph import Node
+    from integral_oda.workflow.plan import Plan
+    from integral_oda.workflow.store import Store
 
-__all__ = ["ImageProducts", "LightCurveProducts", "Products", "analyse"]
+__all__ = ["ImageProducts", "LightCurveProducts", "Products", "analyse", "plan_query"]
 
 Position = tuple[str, float, float]
 SUMMARY_FILE, PROVENANCE_FILE = "summary.json", "provenance.json"
@@ -111,22 +121,29 @@ class LightCurveProducts(Products):
 
 @overload
 def analyse(
-    query: ImageQuery, archive: Path | None = ..., store: Path | None = ..., listener: Listener = ..., *,
-    strict: bool = ...,
+    query: ImageQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
 ) -> ImageProducts: ...  # fmt: skip
 @overload
 def analyse(
-    query: LightCurveQuery, archive: Path | None = ..., store: Path | None = ..., listener: Listener = ..., *,
-    strict: bool = ...,
+    query: LightCurveQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
 ) -> LightCurveProducts: ...  # fmt: skip
+@overload
 def analyse(
-    query: ImageQuery | LightCurveQuery,
+    query: Query, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
+) -> Products: ...  # fmt: skip
+def analyse(
+    query: Query,
     archive: Path | None = None,
-    store: Path | None = None,
+    store: str | Path | None = None,
     listener: Listener = silent,
     *,
     strict: bool = False,
-) -> ImageProducts | LightCurveProducts:
+    executor: Executor | None = None,
+    cancel: threading.Event | None = None,
+) -> Products:
     """Carry out a query.
 
     Parameters
@@ -134,12 +151,16 @@ def analyse(
     query : ImageQuery or LightCurveQuery
     archive : Path, optional
         Root of the local archive, else the user's.
-    store : Path, optional
-        Root of the product store, else the user's.
+    store : str or Path, optional
+        Root of the product store, a folder or any URL that fsspec knows; else the user's.
     listener : callable
         Told of every step.
     strict : bool
         Fail with the first window that fails, in place of leaving it out.
+    executor : Executor, optional
+        How the steps are carried out: in this process unless a cluster's is given.
+    cancel : threading.Event, optional
+        Set it to stop; finished steps stay in the store.
 
     Returns
     -------
@@ -151,23 +172,54 @@ def analyse(
         If the query names something that does not exist.
     NothingLeftError, DataError
         If no window is left.
+    UnavailableError
+        If it was cancelled.
     """
     from integral_oda.workflow.executor import execute
-    from integral_oda.workflow.store import Store
+    from integral_oda.workflow.shared import open_store
 
     started = time.perf_counter()
-    kept = Store(store or store_root())
-    known = _user_sources(query)
-    selection = _select(query, archive or archive_root(), listener, strict=strict)
-    target, step_names = _graph(query, selection, known)
-    if not kept.peek(target.key):
+    kept = open_store(store or store_root())
+    request = _prepare(query, archive, listener, strict=strict)
+    if executor is None and not kept.peek(request.target.key):
         _load_ahead()
-    execution = execute([target], kept, listener, strict=strict)
-    folder = _product_folder(target, execution, kept, selection)
-    summary = _summary(query, selection, execution, folder, time.perf_counter() - started)
-    provenance = _provenance(query, execution, target, step_names)
+    execution = (executor or execute)([request.target], kept, listener, cancel=cancel, strict=strict)
+    if execution.cancelled:
+        raise UnavailableError("the query was cancelled; the steps that were finished are kept")
+    folder = _product_folder(request, execution, kept)
+    summary = _summary(query, request.selection, execution, folder, time.perf_counter() - started)
+    provenance = _provenance(query, execution, request.target)
     kind = ImageProducts if isinstance(query, ImageQuery) else LightCurveProducts
     return kind(folder, summary, provenance)
+
+
+def plan_query(query: Query, archive: Path | None = None, store: str | Path | None = None) -> Plan:
+    """Say what a query would do: its graph, what is in the store already and what would run.
+
+    Parameters
+    ----------
+    query, archive, store
+        As for `analyse`.
+    """
+    from integral_oda.workflow.plan import plan
+    from integral_oda.workflow.shared import open_store
+
+    request = _prepare(query, archive, silent, strict=False)
+    return plan([request.target], open_store(store or store_root()))
+
+
+@dataclass
+class _Request:
+    """A query with the windows it uses and the node that is its product."""
+
+    selection: _Selection
+    target: Node
+
+
+def _prepare(query: Query, archive: Path | None, listener: Listener, *, strict: bool) -> _Request:
+    known = _user_sources(query)
+    selection = _select(query, archive or archive_root(), listener, strict=strict)
+    return _Request(selection, _graph(query, selection, known))
 
 
 def _load_ahead() -> None:
@@ -245,7 +297,7 @@ def _position(text: str, extra: Sequence[CatalogSource]) -> Position:
     return f"J{ra:.4f}{dec:+.4f}", ra, dec
 
 
-def _graph(query: Query, selection: _Selection, known: Sequence[CatalogSource]) -> tuple[Node, str]:
+def _graph(query: Query, selection: _Selection, known: Sequence[CatalogSource]) -> Node:
     from integral_oda.engines.native.graph import image_graph, light_curve_graph
 
     extra = [(s.name, s.ra_deg, s.dec_deg) for s in known]
@@ -253,28 +305,27 @@ def _graph(query: Query, selection: _Selection, known: Sequence[CatalogSource]) 
     if isinstance(query, ImageQuery):
         at = [*([] if asked is None else [asked]), *(_position(text, known) for text in query.at)]
         bands, threshold = query.energy_bands, query.detection_threshold
-        return image_graph(selection.archive, selection.used, bands, threshold, extra, at), "image"
+        return image_graph(selection.archive, selection.used, bands, threshold, extra, at)
     assert isinstance(query, LightCurveQuery)
-    return light_curve_graph(selection.archive, selection.used, query.band, query.time_bin, asked, extra), "light curve"
+    return light_curve_graph(selection.archive, selection.used, query.band, query.time_bin, asked, extra)
 
 
-def _product_folder(target: Node, execution: Execution, store: Any, selection: _Selection) -> Path:
+def _product_folder(request: _Request, execution: Execution, store: Store) -> Path:
     """Folder of the product in the store; a failed query raises its reason."""
+    target, selection = request.target, request.selection
     failures = {scope: reason for scope, _, reason in execution.failures}
     selection.left_out += [{"scw": s, "reason": failures[s]} for s in selection.used if s in failures]
     selection.used = [s for s in selection.used if s not in failures]
     key = execution.key(target)
-    if key is None:
-        if len(selection.left_out) == 1 and not selection.used:
-            raise DataError(selection.left_out[0]["reason"])
-        try:
-            execution.value(target)
-        except NothingLeftError as exc:
-            raise NothingLeftError(_nothing_left(selection.left_out)) from exc
-    folder = store.find(key)
-    if folder is None:
-        raise DataError(f"the product {key} is not in the store")
-    return Path(folder)
+    folder = None if key is None else store.find(key)
+    if folder is not None:
+        return Path(folder)
+    if len(selection.left_out) == 1 and not selection.used:
+        raise DataError(selection.left_out[0]["reason"])
+    if not selection.used:
+        raise NothingLeftError(_nothing_left(selection.left_out))
+    execution.value(target)
+    raise DataError(f"the product of {target.step.name} is not in the store any more")
 
 
 def _summary(query: Query, selection: _Selection, execution: Execution, folder: Path, seconds: float) -> dict[str, Any]:
@@ -299,7 +350,7 @@ def _versions() -> dict[str, str]:
     return {"integral_oda": __version__, "python": sys.version.split()[0], **found}
 
 
-def _provenance(query: Query, execution: Execution, target: Node, product: str) -> dict[str, Any]:
+def _provenance(query: Query, execution: Execution, target: Node) -> dict[str, Any]:
     """W3C PROV terms: the product, the steps that made it, the files they used."""
     from integral_oda.workflow.graph import walk
 
@@ -328,7 +379,6 @@ def _provenance(query: Query, execution: Execution, target: Node, product: str) 
     agent = {"oda:software": {"prov:type": "prov:SoftwareAgent", **_versions()}}
     return {
         "prefix": {"prov": "http://www.w3.org/ns/prov#", "oda": "urn:integral-oda:"},
-        "product": product,
         "query": query.model_dump(mode="json"),
         "entity": entities,
         "activity": activities,

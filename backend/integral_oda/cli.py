@@ -5,18 +5,25 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from integral_oda import __version__
 from integral_oda.cli_archive import archive_app, simulate_command
 from integral_oda.cli_cache import cache_app
+from integral_oda.cli_jobs import jobs_app
 from integral_oda.errors import DataError, IntegralOdaError, OutputError
 
 if TYPE_CHECKING:
     from integral_oda.query import Query
+    from integral_oda.workflow.executor import Executor
+    from integral_oda.workflow.progress import Listener, StepEvent
 
 __all__ = ["app", "main"]
 
@@ -30,6 +37,7 @@ app = typer.Typer(
 benchmark_app = typer.Typer(help="Benchmark notebooks with verdicts.", no_args_is_help=True)
 app.add_typer(archive_app, name="archive")
 app.add_typer(cache_app, name="cache")
+app.add_typer(jobs_app, name="jobs")
 app.add_typer(benchmark_app, name="benchmark")
 app.command("simulate")(simulate_command)
 
@@ -41,12 +49,17 @@ CatalogFile = Annotated[
     Path | None, typer.Option("--catalog", help="Sources to add: FITS, or ECSV with name, ra, dec.")
 ]
 ArchiveRoot = Annotated[Path | None, typer.Option("--archive", help="Root of the local archive.")]
-StoreRoot = Annotated[Path | None, typer.Option("--store", help="Root of the product store.")]
+StoreRoot = Annotated[str | None, typer.Option("--store", help="Root of the product store, a folder or a URL.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
 LowEnergy = Annotated[float, typer.Option("--e1", help="Lower energy, keV.")]
 HighEnergy = Annotated[float, typer.Option("--e2", help="Upper energy, keV.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write summary.json to standard output, and nothing else.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Fail where a science window would be left out.")]
+JobCount = Annotated[int | None, typer.Option("--jobs", help="Processes to work with, on a cluster of this machine.")]
+Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Dask scheduler to work with, tcp://HOST:PORT.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Work in the background; see `integral-oda jobs`.")]
+Crate = Annotated[bool, typer.Option("--crate", help="Make the output folder an RO-Crate that can be rerun.")]
 
 
 @app.command("image")
@@ -68,6 +81,11 @@ def image_command(
     store: StoreRoot = None,
     as_json: AsJson = False,
     strict: Strict = False,
+    jobs: JobCount = None,
+    scheduler: Scheduler = None,
+    dry_run: DryRun = False,
+    detach: Detach = False,
+    crate: Crate = False,
 ) -> None:
     """Make a sky image of science windows and list the sources in it."""
     from integral_oda.query import ImageQuery, make_query, parse_band
@@ -75,8 +93,9 @@ def image_command(
     bands = [parse_band(text) for text in band] if band else [(e1, e2)]
     query = make_query(ImageQuery, scw_list=scw_list, bands=bands, detection_threshold=threshold, at=at or None,
                        src_name=source, RA=ra, DEC=dec, catalog=catalog)  # fmt: skip
-    summary = _run(query, archive, store, out, as_json=as_json, strict=strict)
-    if not as_json:
+    way = _Way(archive, store, out, as_json, strict, jobs, scheduler, dry_run, detach, crate)
+    summary = way.carry_out(query)
+    if summary and not as_json:
         for found in summary["sources"]:
             typer.echo(_source_line(found))
 
@@ -106,35 +125,87 @@ def light_curve_command(
     store: StoreRoot = None,
     as_json: AsJson = False,
     strict: Strict = False,
+    jobs: JobCount = None,
+    scheduler: Scheduler = None,
+    dry_run: DryRun = False,
+    detach: Detach = False,
+    crate: Crate = False,
 ) -> None:
     """Make light curves: of one source, or of every source of the field."""
     from integral_oda.query import LightCurveQuery, make_query
 
     query = make_query(LightCurveQuery, scw_list=scw_list, E1_keV=e1, E2_keV=e2, time_bin=time_bin,
                        src_name=source, RA=ra, DEC=dec, catalog=catalog)  # fmt: skip
-    summary = _run(query, archive, store, out, as_json=as_json, strict=strict)
-    if not as_json:
+    way = _Way(archive, store, out, as_json, strict, jobs, scheduler, dry_run, detach, crate)
+    summary = way.carry_out(query)
+    if summary and not as_json:
         for name in summary["files"]:
             typer.echo(out / name)
 
 
-def _run(
-    query: Query, archive: Path | None, store: Path | None, out: Path, *, as_json: bool, strict: bool
-) -> dict[str, Any]:
-    """Carry a query out, write its products, say what was left out."""
-    from integral_oda.analysis import analyse
-    from integral_oda.workflow.progress import silent
+@dataclass(frozen=True)
+class _Way:
+    """How a query is to be carried out, and where its results go."""
 
-    _check_output(out)
-    listener = silent if as_json or not sys.stderr.isatty() else _progress_line
-    products = analyse(query, archive, store, listener, strict=strict)  # type: ignore[call-overload]
-    products.write(out)
-    summary: dict[str, Any] = products.summary
-    for window in summary["science_windows"]["left_out"]:
-        typer.echo(f"left out: {window['scw']}: {window['reason']}", err=True)
-    if as_json:
-        typer.echo(json.dumps(summary, indent=2))
-    return summary
+    archive: Path | None
+    store: str | None
+    out: Path
+    as_json: bool
+    strict: bool
+    jobs: int | None
+    scheduler: str | None
+    dry_run: bool
+    detach: bool
+    crate: bool
+
+    def carry_out(self, query: Query) -> dict[str, Any] | None:
+        """Carry a query out and write its products; None where nothing was to be computed here."""
+        if self.dry_run:
+            from integral_oda.analysis import plan_query
+
+            typer.echo(plan_query(query, self.archive, self.store).text())
+            return None
+        _check_output(self.out)
+        if self.detach:
+            from integral_oda.background import submit
+
+            typer.echo(submit(query, self.archive, self.store, self.out).state().id)
+            return None
+        return self._write(query)
+
+    def _write(self, query: Query) -> dict[str, Any]:
+        from integral_oda.analysis import analyse
+
+        with self._executor() as executor:
+            products = analyse(query, self.archive, self.store, self._listener(), strict=self.strict, executor=executor)
+        products.write(self.out)
+        if self.crate:
+            from integral_oda.crate import write_crate
+
+            write_crate(self.out, products)
+        for window in products.summary["science_windows"]["left_out"]:
+            typer.echo(f"left out: {window['scw']}: {window['reason']}", err=True)
+        if self.as_json:
+            typer.echo(json.dumps(products.summary, indent=2))
+        return products.summary
+
+    def _listener(self) -> Listener:
+        from integral_oda.workflow.progress import silent
+
+        return silent if self.as_json or not sys.stderr.isatty() else _progress_line
+
+    @contextmanager
+    def _executor(self) -> Iterator[Executor | None]:
+        if self.jobs is None and self.scheduler is None:
+            yield None
+            return
+        from integral_oda.workflow.cluster import ClusterExecutor
+
+        executor = ClusterExecutor(jobs=self.jobs, scheduler=self.scheduler)
+        try:
+            yield executor
+        finally:
+            executor.close()
 
 
 def _check_output(out: Path) -> None:
@@ -146,12 +217,27 @@ def _check_output(out: Path) -> None:
             return
 
 
-def _progress_line(event: Any) -> None:
+def _progress_line(event: StepEvent) -> None:
     if event.state != "queued":
         sys.stderr.write(f"\r\033[K{event.scope} {event.step} {event.state}")
         if event.scope == "all" and event.state in ("computed", "restored", "failed"):
             sys.stderr.write("\r\033[K")
         sys.stderr.flush()
+
+
+@app.command("rerun")
+def rerun_command(
+    crate: Annotated[Path, typer.Argument(metavar="CRATE", help="Folder that --crate has written.")],
+    out: OutFolder,
+    archive: ArchiveRoot = None,
+    store: StoreRoot = None,
+) -> None:
+    """Carry out the query of an RO-Crate again, and compare its arrays with those of the crate."""
+    from integral_oda.crate import rerun
+
+    _check_output(out)
+    for name, same in rerun(crate, out, archive, store).items():
+        typer.echo(f"{name}: {'identical' if same else 'differs'}")
 
 
 @app.command("app")
@@ -165,7 +251,9 @@ def app_command(
     from integral_oda.folders import archive_root, store_root
 
     launcher = importlib.import_module("integral_widgets.launcher")
-    launcher.launch(port=port, archive=archive or archive_root(), store=store or store_root(), browser=browser)
+    launcher.launch(
+        port=port, archive=archive or archive_root(), store=Path(store) if store else store_root(), browser=browser
+    )
 
 
 @benchmark_app.command("list")
@@ -207,16 +295,18 @@ def top(version: Annotated[bool, typer.Option("--version", callback=_version, is
 
 def main() -> None:
     """Run the command; every error a user can meet is one line."""
-    from click.exceptions import Abort, ClickException
-
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except IntegralOdaError as exc:
         _fail(str(exc), exc.exit_status)
-    except ClickException as exc:
-        _fail(exc.format_message(), 2)
-    except (KeyboardInterrupt, Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted", 130)
+    except TyperException as exc:
+        message = getattr(exc, "format_message", exc.__str__)()
+        if message.startswith("Usage:"):
+            typer.echo(message, err=True)
+            sys.exit(2)
+        _fail(message, 2)
 
 
 def _fail(message: str, status: int) -> None:

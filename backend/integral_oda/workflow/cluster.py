@@ -12,7 +12,8 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from importlib import import_module
@@ -21,14 +22,14 @@ from typing import Any
 
 from integral_oda.errors import IntegralOdaError, OutputError, RequestError, UnavailableError
 from integral_oda.workflow.execution import Execution, Run
-from integral_oda.workflow.executor import InProcessRun
+from integral_oda.workflow.executor import Executor, InProcessRun, execute
 from integral_oda.workflow.graph import Node, is_tolerant
 from integral_oda.workflow.perform import Ending, Performed, inherited_failure
 from integral_oda.workflow.progress import Listener, StepEvent, silent
 from integral_oda.workflow.schedule import Cell, key_or_error
 from integral_oda.workflow.store import Store
 
-__all__ = ["ClusterExecutor", "bundles"]
+__all__ = ["ClusterExecutor", "bundles", "open_executor"]
 
 _ANSWER_S = 10.0
 _POLL_S = 0.1
@@ -125,6 +126,31 @@ class ClusterExecutor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def open_executor(*, jobs: int | None = None, scheduler: str | None = None) -> Iterator[Executor]:
+    """Open what carries graphs out: this process, a local cluster, or the one of a scheduler.
+
+    Parameters
+    ----------
+    jobs : int, optional
+        Number of processes; none, or 1, means this one.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as ``tcp://host:8786``.
+
+    Raises
+    ------
+    RequestError
+        When both are given, or the number is less than 1.
+    UnavailableError
+        When Dask is not installed or the scheduler does not answer.
+    """
+    if scheduler is None and jobs in (None, 1):
+        yield execute
+        return
+    with ClusterExecutor(jobs=jobs, scheduler=scheduler) as executor:
+        yield executor
 
 
 @dataclass(eq=False)

@@ -1,0 +1,60 @@
+"""Queries as jobs: carried out in a process of their own, shared, and found again from anywhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from integral_oda.folders import archive_root, store_root
+from integral_oda.query import ImageQuery, LightCurveQuery, Query, make_query
+from integral_oda.workflow.jobs import Job, Jobs
+from integral_oda.workflow.progress import Listener
+
+__all__ = ["carry_out", "query_of", "submit"]
+
+_KINDS: dict[str, type[Query]] = {"image": ImageQuery, "lightcurve": LightCurveQuery}
+_WORK = "integral_oda.background:carry_out"
+
+
+def submit(query: Query, archive: Path | None = None, store: str | Path | None = None, out: Path | None = None) -> Job:
+    """Begin a query as a job, or share the job that is at the same query.
+
+    Parameters
+    ----------
+    query : Query
+    archive : Path, optional
+        Root of the local archive, else the user's.
+    store : str or Path, optional
+        Root of the product store; jobs lie beside it.
+    out : Path, optional
+        Folder for the products too, beside the job's own.
+    """
+    root = Path(store or store_root())
+    kind = next(name for name, model in _KINDS.items() if isinstance(query, model))
+    request = {
+        "kind": kind,
+        "query": query.model_dump(mode="json"),
+        "archive": str((archive or archive_root()).absolute()),
+        "store": str(root.absolute()),
+        "out": None if out is None else str(out.absolute()),
+    }
+    return Jobs(root).submit(_WORK, request)
+
+
+def query_of(kind: str, values: Mapping[str, Any]) -> Query:
+    """Query from its plain values."""
+    return make_query(_KINDS[kind], **values)
+
+
+def carry_out(request: Mapping[str, Any], folder: Path, listener: Listener, cancel: threading.Event) -> dict[str, Any]:
+    """Carry out the query of a job, in the job's own process; its products go to ``folder``."""
+    from integral_oda.analysis import analyse
+
+    query = query_of(request["kind"], request["query"])
+    products = analyse(query, Path(request["archive"]), request["store"], listener, cancel=cancel)
+    products.write(folder)
+    if request.get("out"):
+        products.write(Path(request["out"]))
+    return products.summary
