@@ -65,7 +65,7 @@ def _scw_ids(value: Any) -> Any:
     items = parse_scw_list(value) if isinstance(value, str) else tuple(value)
     bad = [item for item in items if not _SCW_ID.fullmatch(str(item))]
     if bad:
-        raise ValueError(f"{bad[0]!r} is not one: {_SCW_RULE}")
+        raise ValueError(f"{_brief(bad[0])!r} is not one: {_SCW_RULE}")
     if not items:
         raise ValueError(f"at least one is needed; {_SCW_RULE}")
     full = (item if "." in item else f"{item}.001" for item in map(str, items))
