@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, overload
 from integral_oda import __version__
 from integral_oda.errors import (
     DataError,
-    IntegralOdaError,
     NothingLeftError,
     OutputError,
     RequestError,
@@ -53,12 +52,15 @@ class Products:
     folder : Path
         Where the product files lie in the store.
     summary, provenance : dict
-        As written to ``summary.json`` and ``provenance.json``.
+        As written to ``summary.json`` and ``provenance.json`` (PROV-JSON).
+    raw : dict
+        sha256 of the raw files that the product was made from, by window and name.
     """
 
     folder: Path
     summary: dict[str, Any]
     provenance: dict[str, Any]
+    raw: dict[str, str]
 
     def write(self, out: str | Path) -> list[Path]:
         """Copy the product files to a folder, with ``summary.json`` and ``provenance.json``.
@@ -176,6 +178,7 @@ def analyse(
         If it was cancelled.
     """
     from integral_oda.workflow.executor import execute
+    from integral_oda.workflow.provenance import lineage, prov_document
     from integral_oda.workflow.shared import open_store
 
     started = time.perf_counter()
@@ -188,9 +191,11 @@ def analyse(
         raise UnavailableError("the query was cancelled; the steps that were finished are kept")
     folder = _product_folder(request, execution, kept)
     summary = _summary(query, request.selection, execution, folder, time.perf_counter() - started)
-    provenance = _provenance(query, execution, request.target)
+    made = lineage(execution, request.target, kept)
+    provenance = prov_document(made, _versions(), query.model_dump(mode="json"))
+    raw = {f"{item.scope} {name}": digest for item in made for name, digest in item.raw.items()}
     kind = ImageProducts if isinstance(query, ImageQuery) else LightCurveProducts
-    return kind(folder, summary, provenance)
+    return kind(folder, summary, provenance, raw)
 
 
 def plan_query(query: Query, archive: Path | None = None, store: str | Path | None = None) -> Plan:
@@ -348,42 +353,3 @@ def _versions() -> dict[str, str]:
 
     found = {name: version(name) for name in ("numpy", "scipy", "astropy")}
     return {"integral_oda": __version__, "python": sys.version.split()[0], **found}
-
-
-def _provenance(query: Query, execution: Execution, target: Node) -> dict[str, Any]:
-    """W3C PROV terms: the product, the steps that made it, the files they used."""
-    from integral_oda.workflow.graph import walk
-
-    entities: dict[str, Any] = {}
-    activities: dict[str, Any] = {}
-    generated, used = [], []
-    for node in walk([target]):
-        try:
-            key = execution.key(node) if node is target else node.key
-        except IntegralOdaError:
-            continue
-        if key is None:
-            continue
-        name = f"oda:{key[:16]}"
-        entities[name] = {"prov:type": f"{node.step.name} result", "oda:key": key, "oda:scope": node.scope}
-        activity = f"oda:step-{key[:16]}"
-        activities[activity] = {"oda:step": node.step.name, "oda:step_version": node.step.version,
-                                "oda:engine": f"{node.engine} {node.engine_version}",
-                                "oda:parameters": dict(node.parameters)}  # fmt: skip
-        generated.append({"prov:entity": name, "prov:activity": activity})
-        used += [{"prov:activity": activity, "prov:entity": f"oda:{item.key[:16]}"} for item in node.inputs]
-        for label, digest in node.task.fingerprints.items():
-            raw = f"oda:raw-{digest[:16]}"
-            entities[raw] = {"prov:type": f"raw file {label}", "oda:sha256": digest, "oda:scope": node.scope}
-            used.append({"prov:activity": activity, "prov:entity": raw})
-    agent = {"oda:software": {"prov:type": "prov:SoftwareAgent", **_versions()}}
-    return {
-        "prefix": {"prov": "http://www.w3.org/ns/prov#", "oda": "urn:integral-oda:"},
-        "query": query.model_dump(mode="json"),
-        "entity": entities,
-        "activity": activities,
-        "agent": agent,
-        "wasGeneratedBy": generated,
-        "used": used,
-        "wasAssociatedWith": [{"prov:activity": a, "prov:agent": "oda:software"} for a in activities],
-    }

@@ -12,7 +12,7 @@ from integral_oda.query import ImageQuery, LightCurveQuery, Query, make_query
 from integral_oda.workflow.jobs import Job, Jobs
 from integral_oda.workflow.progress import Listener
 
-__all__ = ["carry_out", "query_of", "submit"]
+__all__ = ["carry_out", "kind_of", "query_of", "submit"]
 
 _KINDS: dict[str, type[Query]] = {"image": ImageQuery, "lightcurve": LightCurveQuery}
 _WORK = "integral_oda.background:carry_out"
@@ -32,15 +32,19 @@ def submit(query: Query, archive: Path | None = None, store: str | Path | None =
         Folder for the products too, beside the job's own.
     """
     root = Path(store or store_root())
-    kind = next(name for name, model in _KINDS.items() if isinstance(query, model))
     request = {
-        "kind": kind,
+        "kind": kind_of(query),
         "query": query.model_dump(mode="json"),
         "archive": str((archive or archive_root()).absolute()),
         "store": str(root.absolute()),
         "out": None if out is None else str(out.absolute()),
     }
     return Jobs(root).submit(_WORK, request)
+
+
+def kind_of(query: Query) -> str:
+    """Name of the product that a query asks for, as on the command line."""
+    return next(name for name, model in _KINDS.items() if isinstance(query, model))
 
 
 def query_of(kind: str, values: Mapping[str, Any]) -> Query:

@@ -180,9 +180,9 @@ class _Way:
             products = analyse(query, self.archive, self.store, self._listener(), strict=self.strict, executor=executor)
         products.write(self.out)
         if self.crate:
-            from integral_oda.crate import write_crate
+            from integral_oda.crate import make_crate
 
-            write_crate(self.out, products)
+            make_crate(self.out, query, products)
         for window in products.summary["science_windows"]["left_out"]:
             typer.echo(f"left out: {window['scw']}: {window['reason']}", err=True)
         if self.as_json:
@@ -232,12 +232,14 @@ def rerun_command(
     archive: ArchiveRoot = None,
     store: StoreRoot = None,
 ) -> None:
-    """Carry out the query of an RO-Crate again, and compare its arrays with those of the crate."""
+    """Carry out the query of an RO-Crate again; the exit status is 0 if every file comes out the same."""
     from integral_oda.crate import rerun
 
     _check_output(out)
-    for name, same in rerun(crate, out, archive, store).items():
-        typer.echo(f"{name}: {'identical' if same else 'differs'}")
+    different = rerun(crate, out, archive, store)
+    if different:
+        raise DataError(f"{out}: not the same as in {crate}: {', '.join(different)}")
+    typer.echo(f"{out}: the same, byte for byte, as {crate}")
 
 
 @app.command("app")
