@@ -13,7 +13,7 @@ import pytest
 from workflow_toys import Buggy, Gated, Toy, Unwritable, image_query, wait_for
 
 from integral_oda.errors import DataError, NothingLeftError, OutputError, RequestError, UnavailableError
-from integral_oda.workflow.cluster import ClusterExecutor, bundles
+from integral_oda.workflow.cluster import ClusterExecutor, bundles, open_executor
 from integral_oda.workflow.executor import execute
 from integral_oda.workflow.graph import Node, gather_as_tree
 from integral_oda.workflow.schedule import Schedule
@@ -245,6 +245,17 @@ def test_a_worker_killed_in_the_middle_is_made_good(tmp_path, scheduler, store):
 def test_a_request_that_makes_no_sense_is_refused(options):
     with pytest.raises(RequestError, match="jobs ="):
         ClusterExecutor(**options)
+
+
+def test_the_executor_that_is_asked_for_is_opened(tmp_path, store):
+    for options in ({}, {"jobs": 1}):
+        with open_executor(**options) as executor:
+            assert executor is execute
+    with open_executor(jobs=2) as executor:
+        assert len(executor.client.scheduler_info()["workers"]) == 2
+        assert executor([image_query(tmp_path, ["w1"])], store).computed == 6
+    with pytest.raises(RequestError, match="give one of the two"), open_executor(jobs=2, scheduler="tcp://127.0.0.1:9"):
+        pass
 
 
 def test_a_cluster_needs_a_store(tmp_path, cluster):

@@ -94,7 +94,7 @@ class ClusterExecutor:
         self._cluster = None
         if jobs is not None:
             self._cluster = distributed.LocalCluster(
-                n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None
+                n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
             )
         try:
             self.client = distributed.Client(self._cluster or scheduler, timeout=_ANSWER_S, set_as_default=False)
