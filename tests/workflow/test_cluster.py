@@ -185,6 +185,17 @@ def test_a_cancelled_query_ends_at_once_and_keeps_what_it_has(tmp_path, cluster,
     assert cluster([target], store).computed == 17 - len(kept)
 
 
+def test_a_closed_local_cluster_leaves_no_process_whatever_it_was_at(tmp_path, store):
+    executor, cancel = ClusterExecutor(jobs=1), threading.Event()
+    node = Node(Gated("IMA", folder=tmp_path), "w1", {"number": 1})
+    executor([node], store, lambda event: cancel.set() if event.state == "running" else None, cancel=cancel)
+    worker = int((tmp_path / "begun-1").read_text())
+    executor.close()
+    assert not (tmp_path / "open").exists()
+    wait_for(lambda: not Path(f"/proc/{worker}").exists())
+    assert store.verify().damaged == []
+
+
 # -- a scheduler of its own ------------------------------------------------------------------------------------------
 
 

@@ -7,13 +7,16 @@ worker has finished is therefore found by the one that takes its place.
 
 from __future__ import annotations
 
+import logging
+import os
 import queue
+import signal
 import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from importlib import import_module
@@ -33,6 +36,7 @@ __all__ = ["ClusterExecutor", "bundles", "open_executor"]
 
 _ANSWER_S = 10.0
 _POLL_S = 0.1
+_FAREWELL_S = 0.8
 # What gathers goes before windows that were not begun, so that a tree of it keeps the memory bounded.
 _GATHERING_FIRST = 10
 # States that a worker tells of while it is at work; the others follow from its report.
@@ -94,7 +98,11 @@ class ClusterExecutor:
         self._cluster = None
         if jobs is not None:
             self._cluster = distributed.LocalCluster(
-                n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+                n_workers=jobs,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.ERROR,
             )
         try:
             self.client = distributed.Client(self._cluster or scheduler, timeout=_ANSWER_S, set_as_default=False)
@@ -116,16 +124,29 @@ class ClusterExecutor:
         return ClusterRun(self.client, store, listener, cancel or threading.Event(), strict=strict).execute(targets)
 
     def close(self) -> None:
-        """Leave the scheduler; a local cluster is stopped."""
+        """Leave the scheduler; a local cluster is stopped, whatever its workers are at."""
         self.client.close()
         if self._cluster is not None:
+            workers = [nanny.pid for nanny in self._cluster.workers.values()]
+            # Dask waits for what a worker is at; a store is used to workers that are killed.
+            end = threading.Timer(_FAREWELL_S, _kill, [workers])
+            end.start()
             self._cluster.close()
+            end.cancel()
+            end.join()
 
     def __enter__(self) -> ClusterExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _kill(processes: Sequence[int | None]) -> None:
+    for pid in processes:
+        if pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
