@@ -10,6 +10,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_graphs import build, graphs
 from workflow_toys import Buggy, Gated, Toy, Unwritable, image_query, wait_for
 
 from integral_oda.errors import DataError, NothingLeftError, OutputError, RequestError, UnavailableError
@@ -126,6 +129,34 @@ def test_nothing_stays_behind(tmp_path, cluster, store):
     cluster([image_query(tmp_path, WINDOWS)], store)
     assert list((store.root / "locks").iterdir()) == []
     assert store.verify().damaged == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(graphs(), st.data())
+def test_any_graph_ends_as_in_one_process(tmp_path_factory, cluster, shape, data):
+    """Nodes of a few windows in any order, so that bundles depend on one another in every way."""
+    folder, scopes = (
+        tmp_path_factory.mktemp("graphs"),
+        data.draw(st.lists(st.sampled_from("abc"), min_size=12, max_size=12)),
+    )
+    wanted = sorted(data.draw(st.sets(st.integers(0, len(shape) - 1), min_size=1)))
+    ends = []
+    for executor, name in [(execute, "one"), (cluster, "many")]:
+        nodes = build(shape, scopes)
+        targets = [nodes[number] for number in wanted]
+        done = executor(targets, Store(folder / name))
+        values = [str(done.outcome(node).value) for node in targets]
+        ends.append(
+            (
+                values,
+                done.computed,
+                done.restored,
+                done.failed,
+                sorted(done.failures),
+                [done.key(node) for node in targets],
+            )
+        )
+    assert ends[0] == ends[1]
 
 
 # -- bundles ---------------------------------------------------------------------------------------------------------

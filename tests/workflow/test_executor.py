@@ -8,6 +8,7 @@ import weakref
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_graphs import build, expected_values, graphs
 from workflow_toys import Computed, Toy, computed_steps, image_query
 
 from integral_oda.errors import DataError, NothingLeftError, OutputError, UnavailableError
@@ -453,41 +454,6 @@ def test_threads_that_want_the_same_compute_it_once(tmp_path, store, shared):
 
 
 # -- any graph -------------------------------------------------------------------------------------------------------
-
-
-@st.composite
-def graphs(draw):
-    """A random graph: for each node its inputs among the earlier ones, whether it gathers, and whether it fails."""
-    size = draw(st.integers(1, 12))
-    return [
-        (
-            sorted(draw(st.sets(st.integers(0, number - 1), max_size=4))) if number else [],
-            draw(st.booleans()),
-            draw(st.integers(0, 5)) == 0,
-        )
-        for number in range(size)
-    ]
-
-
-def build(shape):
-    nodes = []
-    for number, (inputs, tolerant, fails) in enumerate(shape):
-        step = Toy(f"S{number}", tolerant=tolerant, fails="unavailable" if fails else "")
-        nodes.append(Node(step, f"w{number}", {"number": number}, tuple(nodes[item] for item in inputs)))
-    return nodes
-
-
-def expected_values(shape):
-    """The results by definition: recursively, without store, plan or order."""
-    values = []
-    for number, (inputs, tolerant, fails) in enumerate(shape):
-        left = [item for item in inputs if values[item] is not None]
-        if fails or (len(left) < len(inputs) and not tolerant) or (inputs and not left):
-            values.append(None)
-            continue
-        given = [[f"w{item}", values[item]] for item in left] if tolerant else [values[item] for item in left]
-        values.append({"step": f"S{number}", "parameters": {"number": number}, "inputs": given, "raw": {}})
-    return values
 
 
 @settings(max_examples=60, deadline=None)
