@@ -8,6 +8,7 @@ import math
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -90,7 +91,10 @@ def file_sha256(path: Path) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """Give the sha256 of a raw file's content; within a process a file that has not changed is read once.
+    """Give the sha256 of a raw file's content.
+
+    A file that has not changed is read once in a process; once at all, while a `FingerprintCache` is there (as every
+    store has one).
 
     Parameters
     ----------
@@ -108,9 +112,10 @@ def fingerprint(path: Path) -> str:
         When the file cannot be read.
     """
     signature = _signature(path)
-    with _memory_lock:
-        known = _memory.get(signature)
-    return known or _measure(path, signature)
+    if signature not in _memory:
+        for cache in list(_caches):
+            cache.prime([path])
+    return _memory.get(signature) or _measure(path, signature)
 
 
 def _signature(path: Path) -> Signature:
@@ -139,7 +144,7 @@ def _is_settled(signature: Signature) -> bool:
 
 
 class FingerprintCache:
-    """Fingerprints that outlive the process, in a small SQLite file.
+    """Fingerprints that outlive the process, in a small SQLite file; `fingerprint` asks every one that is there.
 
     Parameters
     ----------
@@ -149,11 +154,7 @@ class FingerprintCache:
 
     def __init__(self, root: Path) -> None:
         self.path = Path(root) / "fingerprints.sqlite"
-
-    def fingerprint(self, path: Path) -> str:
-        """Give the fingerprint of one file, see `fingerprint`."""
-        self.prime([path])
-        return fingerprint(path)
+        _caches.add(self)
 
     def prime(self, paths: Iterable[Path]) -> None:
         """Make the fingerprints of files known to this process, and those that are new to later ones.
@@ -217,3 +218,6 @@ class FingerprintCache:
             if signature in _memory:
                 statement = "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?, ?, ?, ?)"
                 connection.execute(statement, (*signature, result))
+
+
+_caches: weakref.WeakSet[FingerprintCache] = weakref.WeakSet()
