@@ -80,7 +80,7 @@ class Explorer:
     ) -> None:
         self.archive = Path(archive) if archive else archive_root()
         self.store = Path(store) if store else store_root()
-        self.out = Path(out) if out else _own_folder()
+        self.out = Path(out) if out else self._own_folder()
         self.image: Any = None
         self.light_curve: Any = None
         self.error: TaskError | None = None
@@ -230,8 +230,7 @@ class Explorer:
         self.error = message.error
         about_windows = message.error.kind in _ABOUT_THE_WINDOWS
         parameter = message.error.parameter or ("scw_list" if about_windows else None)
-        self.form.show_error(message.error.sentence, parameter)
-        if parameter not in self.form.fields:
+        if not self.form.show_error(message.error.sentence, parameter):
             self._tell(message.error.sentence)
 
     def _keep_rendering(self) -> None:
@@ -282,6 +281,14 @@ class Explorer:
         names = ", ".join(self._window_name(str(scw)) for scw in windows[:8]) + (" …" if len(windows) > 8 else "")
         self.windows.value = f"<span class='oda-note'>In the archive: {html.escape(names)}</span>"
 
+    def _own_folder(self) -> Path:
+        """A folder that nobody else guesses, below the one that the launcher serves if there is one."""
+        served = os.environ.get(SERVED_ROOT)
+        if served:
+            return Path(served) / "out" / secrets.token_hex(12)
+        self._temporary = tempfile.TemporaryDirectory(prefix="integral-oda-", ignore_cleanup_errors=True)
+        return Path(self._temporary.name)
+
     def _window_name(self, scw: str) -> str:
         return f"{scw} (simulated)" if is_simulated(self.archive, scw) else scw
 
@@ -318,7 +325,7 @@ class Explorer:
 
     def _tell_once(self, sentence: str) -> None:
         """What already stands beside its field is not said twice."""
-        beside = [field.error.value for field in self.form.fields.values()] + [self.form.general.value]
+        beside = [field.error.value for field in self.form.fields.values()]
         if error_html(sentence) not in beside:
             self._tell(sentence)
 
@@ -333,7 +340,6 @@ class Explorer:
                 *self.form.group(ImageQuery),
                 widgets.HTML("<h2>Light curve</h2>"),
                 *self.form.group(LightCurveQuery),
-                self.form.general,
                 self.explore_button,
                 widgets.HBox([self.image_button, self.curve_button, self.cancel_button]),
                 self.link,
@@ -363,11 +369,3 @@ def is_simulated(archive: Path, scw: str) -> bool:
             return _SIMULATED.search(stream.read(_HEADERS_BYTES)) is not None
         except (OSError, EOFError, zlib.error):
             return False
-
-
-def _own_folder() -> Path:
-    """A folder that nobody else guesses, below the one that the launcher serves if there is one."""
-    served = os.environ.get(SERVED_ROOT)
-    if served:
-        return Path(served) / "out" / secrets.token_hex(12)
-    return Path(tempfile.mkdtemp(prefix="integral-oda-"))

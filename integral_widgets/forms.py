@@ -136,8 +136,6 @@ class QueryForm:
                     made = CatalogInput(name, info, upload_folder) if name == "catalog" else FieldInput(name, info)
                     self.fields[name] = made
                     made.input.observe(self._changed, names="value")
-        self.general = widgets.HTML()
-        self.general.add_class("oda-error-query")
         self.on_change: Callable[[], None] = lambda: None
 
     def group(self, kind: type[Query]) -> list[widgets.Widget]:
@@ -181,17 +179,15 @@ class QueryForm:
         own = [name for name in kind.model_fields if name in kind.__annotations__]
         return (named or own)[0]
 
-    def show_error(self, sentence: str, parameter: str | None) -> None:
-        """Show a sentence beside the field it is about, or above the buttons if it is about none."""
+    def show_error(self, sentence: str, parameter: str | None) -> bool:
+        """Show a sentence beside the field it is about; says whether there is such a field."""
         field = self.fields.get(_SPELLED.get(parameter or "", parameter or ""))
-        if field is None:
-            self.general.value = error_html(sentence)
-        else:
+        if field is not None:
             field.show(sentence)
+        return field is not None
 
     def clear_errors(self) -> None:
         """Remove every error."""
-        self.general.value = ""
         for field in self.fields.values():
             field.show("")
 

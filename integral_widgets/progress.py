@@ -45,7 +45,7 @@ class ProgressMatrix:
         self._clock = clock
         self._started: float | None = None
         self._ended: float | None = None
-        self.label = ""
+        self.label = self.note = ""
         self.steps: list[str] = []
         self.cells: dict[tuple[str, str], StepEvent] = {}
         self._stale = False
@@ -57,7 +57,7 @@ class ProgressMatrix:
 
     def start(self, label: str) -> None:
         """Forget the last query and start the clock."""
-        self.label, self.steps, self.cells = label, [], {}
+        self.label, self.note, self.steps, self.cells = label, "", [], {}
         self._started, self._ended = self._clock(), None
         self.bar.layout.visibility = "visible"
         self._stale = True
@@ -68,11 +68,12 @@ class ProgressMatrix:
         if event.step not in self.steps:
             self.steps.append(event.step)
         self.cells[event.scope, event.step] = event
+        self.note = event.message if event.state == "running" else ""
         self._stale = True
 
     def stop(self, label: str) -> None:
         """Stop the clock."""
-        self.label, self._ended = label, self._clock()
+        self.label, self.note, self._ended = label, "", self._clock()
         self._stale = True
         self.render()
 
@@ -90,7 +91,8 @@ class ProgressMatrix:
     def render(self) -> None:
         """Draw. Called a few times a second while something runs; each property is one message."""
         ended = sum(self.count(state) for state in _ENDED)
-        self.line.value = f"<span class='oda-elapsed'>{html.escape(self.label)} {self.elapsed_s:.1f} s</span>"
+        text = html.escape(f"{self.label} {self.elapsed_s:.1f} s {self.note}".strip())
+        self.line.value = f"<span class='oda-elapsed'>{text}</span>"
         if not self._stale:
             return
         self._stale = False

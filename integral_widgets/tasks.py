@@ -120,7 +120,10 @@ class FetchSample:
         """Blocking; gives the identifier of the window."""
         from integral_oda.archive.sample import fetch_sample
 
-        listener(StepEvent("all", "FETCH", "running"))
-        folder = fetch_sample(self.archive)
+        def report(text: str) -> None:
+            listener(StepEvent("all", "FETCH", "running", message=text))
+
+        report("")
+        folder = fetch_sample(self.archive, report)
         listener(StepEvent("all", "FETCH", "computed"))
         return folder.name

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, BinaryIO
 
 from integral_oda.errors import IntegralOdaError, RequestError
@@ -168,13 +169,18 @@ class Worker:
                 return
             lost, self._process = sorted(self._pending), None
             self._pending.clear()
-        sentence = f"the analysis process ended with status {status}; its last words are in {self.log}"
+        sentence = f"the analysis process ended with status {status}{self._last_words()}"
         for number in lost:
             self._on_message(Failed(number, TaskError(sentence, "Lost")))
 
+    def _last_words(self) -> str:
+        lines = [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        return f": {lines[-1].strip()} (all of it in {self.log})" if lines else ""
+
 
 def main() -> None:
-    """Do tasks from standard input until it ends."""
+    """Do tasks from standard input until it ends; a fault ends the process with its traceback on standard error."""
+    sys.excepthook = _end
     out, tasks = _claim_output(), queue.Queue[tuple[int, Any]]()
     threading.Thread(target=_feed, args=(sys.stdin.buffer, tasks), daemon=True).start()
     _preload()
@@ -200,6 +206,13 @@ def _feed(source: BinaryIO, tasks: queue.Queue[tuple[int, Any]]) -> None:
         while True:
             tasks.put(pickle.load(source))  # noqa: S301  our own parent
     os._exit(0)
+
+
+def _end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Leave at once: Python's own way out would wait for the thread that reads standard input."""
+    sys.__excepthook__(kind, error, trace)
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def _preload() -> None:

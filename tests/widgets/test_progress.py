@@ -68,3 +68,13 @@ def test_gathering_stands_last_however_early_it_was_known():
     matrix.render()
     assert matrix.table.value.index("COR</th>") < matrix.table.value.index("MOSAIC</th>")
     assert matrix.table.value.index(SCW) < matrix.table.value.index("<th>all</th>")
+
+
+def test_what_a_running_step_says_is_shown_until_it_ends():
+    matrix = started()
+    matrix.listen(StepEvent("all", "FETCH", "running", message="12 of 49 <MB>"))
+    matrix.render()
+    assert "12 of 49 &lt;MB&gt;" in matrix.line.value
+    matrix.listen(StepEvent("all", "FETCH", "computed"))
+    matrix.render()
+    assert "49" not in matrix.line.value

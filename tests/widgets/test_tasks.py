@@ -35,9 +35,12 @@ def test_a_simulated_window_lies_in_the_archive(tmp_path):
 
 
 def test_a_sample_that_cannot_be_fetched_is_told(tmp_path, monkeypatch):
-    def refuse(root):
+    def refuse(root, report):
+        report("asking the index")
         raise UnavailableError("no network")
 
+    told = []
     monkeypatch.setattr("integral_oda.archive.sample.fetch_sample", refuse)
     with pytest.raises(UnavailableError, match="no network"):
-        FetchSample(tmp_path).run(lambda event: None)
+        FetchSample(tmp_path).run(lambda event: told.append(event.message))
+    assert told == ["", "asking the index"]

@@ -46,6 +46,11 @@ class Sleep:
         time.sleep(600)
 
 @dataclass
+class Fault:
+    def run(self, listener):
+        return 1 / 0
+
+@dataclass
 class Die:
     def run(self, listener):
         os._exit(7)
@@ -128,6 +133,12 @@ def test_a_process_that_dies_fails_its_tasks_and_the_next_task_gets_a_new_one(wo
     assert "status 7" in failures[0].error.sentence
     worker.submit(tasks.Double(3))
     assert ended(messages).result == 6
+
+
+def test_a_fault_of_ours_is_named_and_its_traceback_kept(worker, messages, tasks):
+    worker.submit(tasks.Fault())
+    assert "ZeroDivisionError: division by zero" in ended(messages).error.sentence
+    assert "Traceback" in worker.log.read_text()
 
 
 def test_a_process_killed_from_outside_is_told(worker, messages, tasks):
