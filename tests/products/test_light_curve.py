@@ -26,6 +26,7 @@ def test_a_curve_comes_back(curve, tmp_path):
     write_light_curve(tmp_path / "lc.fits", curve)
     back = read_light_curve(tmp_path / "lc.fits")
     assert (back.name, back.ra_deg, back.dec_deg, back.band) == (curve.name, 293.732, 21.8967, curve.band)
+    assert back.keywords["SWID"] == "x"
     assert len(back) == 12
     assert np.array_equal(back.time_ijd, curve.time_ijd)
     for name in ARRAYS:

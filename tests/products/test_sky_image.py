@@ -15,7 +15,7 @@ CRAB = SkyCoord(83.633, 22.014, unit="deg", frame="fk5")
 PLANES = ["INTENSITY", "VARIANCE", "SIGNIFICANCE", "EXPOSURE"]
 ATTITUDE = Attitude.from_keywords({"RA_SCX": 286.8229, "DEC_SCX": 20.2763, "RA_SCZ": 199.3752, "DEC_SCZ": -6.8731})
 KEYWORDS = {"SWID": "255900280010", "REVOL": 2559, "TSTART": 8320.6323, "TSTOP": 8320.673666, "ONTIME": 3548.5,
-            "DEADC": 0.698, "EXPOSURE": 2300.0}  # fmt: skip
+            "DEADC": 0.698, "DEADORIG": "DEADC keyword", "EXPOSURE": 2300.0}  # fmt: skip
 
 
 def make_image(band, seed):
@@ -158,3 +158,8 @@ def test_a_file_without_an_image_is_refused(real_data, tmp_path):
     for path in (tmp_path / "plain.fits", real_data / "dominp_isgri/255900280010_isgri_model.fits.gz"):
         with pytest.raises(DataError, match="holds no sky image"):
             read_sky_images(path)
+
+
+def test_an_image_read_and_written_again_is_the_same_file(written, tmp_path):
+    write_sky_images(tmp_path / "again.fits", read_sky_images(written), {"DEADORIG": "isgri_dead.fits"})
+    assert (tmp_path / "again.fits").read_bytes() == written.read_bytes()

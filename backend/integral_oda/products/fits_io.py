@@ -19,9 +19,13 @@ from astropy.utils.exceptions import AstropyWarning
 
 from integral_oda.errors import DataError, OutputError
 
-__all__ = ["TIME_CARDS", "grouping_hdu", "isdc_cards", "open_fits", "write_aside", "write_fits"]
+__all__ = ["TIME_CARDS", "carried_keywords", "grouping_hdu", "isdc_cards", "open_fits", "write_aside", "write_fits"]
 
 TIME_CARDS = {"MJDREF": 51544.0, "TIMESYS": "TT", "TIMEUNIT": "d", "TIMEREF": "LOCAL"}
+_CARRIED_KEYWORDS = (
+    *("REVOL", "SWID", "SW_TYPE", "SWBOUND", "NSCW", "OBTSTART", "OBTEND", "TSTART", "TSTOP", "TFIRST", "TLAST"),
+    *("TELAPSE", "ONTIME", "DEADC", "DEADORIG", "EXPOSURE", "CREATOR", "CONFIGUR", "SIMULATE", "TIMESYS"),
+)
 _GZIP_MAGIC = b"\x1f\x8b"
 _TRUNCATED = ("File may have been truncated", "Error validating header")
 
@@ -53,6 +57,11 @@ def _open_whole(path: str | Path) -> fits.HDUList:
         for message in _TRUNCATED:
             warnings.filterwarnings("error", message, AstropyWarning)
         return fits.open(io.BytesIO(content), memmap=False, lazy_load_hdus=False)
+
+
+def carried_keywords(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords of a science window or a sum of several that stay with a product, always in the same order."""
+    return {name: header[name] for name in _CARRIED_KEYWORDS if name in header}
 
 
 def isdc_cards(basetype: str, level: str) -> dict[str, Any]:

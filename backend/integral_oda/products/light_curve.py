@@ -12,7 +12,7 @@ import numpy as np
 from integral_oda.arrays import Array
 from integral_oda.errors import DataError
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.products.fits_io import isdc_cards, open_fits, write_fits
+from integral_oda.products.fits_io import carried_keywords, isdc_cards, open_fits, write_fits
 
 __all__ = ["LightCurve", "file_label", "read_light_curve", "write_light_curve"]
 
@@ -91,6 +91,7 @@ def write_light_curve(path: str | Path, curve: LightCurve) -> None:
         {"NAME": curve.name, "SOURCEID": curve.name[:16], "RA_OBJ": curve.ra_deg, "DEC_OBJ": curve.dec_deg,
          "E_MIN": curve.band.e1_kev, "E_MAX": curve.band.e2_kev, "EUNIT": "keV", "TIMEPIXR": 0.5}
     )  # fmt: skip
+    table.header.update(carried_keywords(curve.keywords))
     table.header.update(curve.keywords)
     write_fits(path, [fits.PrimaryHDU(), table])
 
@@ -134,4 +135,5 @@ def _from_table(rows: Any, names: set[str], header: Any) -> LightCurve:
         counts=column("TOT_COUNTS"),
         background=column("BACKV"),
         background_error=column("BACKE"),
+        keywords=carried_keywords(header),
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from integral_oda.errors import DataError
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.products.fits_io import grouping_hdu, isdc_cards, open_fits, write_fits
+from integral_oda.products.fits_io import carried_keywords, grouping_hdu, isdc_cards, open_fits, write_fits
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -27,9 +27,9 @@ PLANE_UNITS = {
     "SIGNIFICANCE": "no units",
     "EXPOSURE": "sec",
 }
-_CARRIED_KEYWORDS = (
-    *("REVOL", "SWID", "SW_TYPE", "SWBOUND", "OBTSTART", "OBTEND", "TSTART", "TSTOP", "TFIRST", "TLAST"),
-    *("TELAPSE", "ONTIME", "DEADC", "EXPOSURE", "CREATOR", "CONFIGUR", "SIMULATE", "DEADORIG", "NSCW"),
+_WCS_KEYWORDS = (
+    *("NAXIS", "WCSAXES", "CTYPE", "CRPIX", "CRVAL", "CUNIT", "CDELT", "CD1_", "CD2_", "PC1_", "PC2_", "PV1_", "PV2_"),
+    *("LONPOLE", "LATPOLE", "RADESYS", "RADECSYS", "EQUINOX"),
 )
 
 
@@ -114,13 +114,14 @@ def read_sky_images(path: str | Path) -> list[SkyImage]:
 
 
 def _celestial(header: fits.Header) -> WCS:
-    """World coordinates of a plane; OSA names the frame by the keyword's old name."""
+    """World coordinates of a plane, without its times; OSA names the frame by the keyword's old name."""
+    from astropy.io import fits
     from astropy.wcs import WCS
 
-    if "RADECSYS" in header:
-        header = header.copy()
-        header.rename_keyword("RADECSYS", "RADESYS")
-    return WCS(header, fix=False)
+    kept = fits.Header([card for card in header.cards if card.keyword.startswith(_WCS_KEYWORDS)])
+    if "RADECSYS" in kept:
+        kept.rename_keyword("RADECSYS", "RADESYS")
+    return WCS(kept, fix=False)
 
 
 def _from_planes(band: EnergyBand, planes: Mapping[str, Any], wcs: WCS) -> SkyImage:
@@ -129,8 +130,7 @@ def _from_planes(band: EnergyBand, planes: Mapping[str, Any], wcs: WCS) -> SkyIm
         significance = planes.get("SIGNIFICANCE", intensity / np.sqrt(variance))
     exposure = planes.get("EXPOSURE", np.full_like(intensity, np.nan))
     header = planes["header"]
-    keywords = {name: header[name] for name in (*_CARRIED_KEYWORDS, "TIMESYS") if name in header}
-    return SkyImage(intensity, variance, significance, exposure, wcs, band, keywords)
+    return SkyImage(intensity, variance, significance, exposure, wcs, band, carried_keywords(header))
 
 
 def write_sky_images(path: str | Path, images: Sequence[SkyImage], keywords: Mapping[str, Any] | None = None) -> None:
@@ -167,6 +167,7 @@ def _plane_hdus(image: SkyImage) -> list[fits.ImageHDU]:
         data = np.asarray(getattr(image, kind.lower()), dtype=np.float32)
         hdu = fits.ImageHDU(data, header=image.wcs.to_header(), name="ISGR-MOSA-IMA")
         hdu.header.update(isdc_cards("DAL_ARRAY", "IMA"))
+        hdu.header.update(carried_keywords(image.keywords))
         hdu.header.update(image.keywords)
         hdu.header.update(
             {"HDUCLASS": "OGIP", "HDUCLAS1": "IMAGE", "CHANTYPE": "PI", "CHANMIN": int(low), "CHANMAX": int(high),
