@@ -30,6 +30,10 @@ _HINTS = {
     "DEC": "in place of a name; with the right ascension",
     "catalog": "adds to the built-in catalogue; FITS, or ECSV with name, ra, dec",
     "bands": "such as 28-80, or 20-40, 40-80; 15 to 1000 keV in steps of 0.5",
+    "gti": "such as 2022-10-12T15:20:00,2022-10-12T15:40:00 (UTC), IJD or MJD; several with semicolons",
+    "phase": "such as 59864.5,3.245,0.4,0.6; epoch in MJD, period in s",
+    "rate_range": "such as 0,50; times when the source has other rates are not used",
+    "rate_bin": "0.1 to 1e4 s",
     "at": "names or positions, such as Cyg X-1; 293.7,21.9",
     "detection_threshold": "excesses above it that no catalogue source explains are listed as new",
     "E1_keV": "15 to 1000 keV in steps of 0.5",
@@ -37,6 +41,8 @@ _HINTS = {
     "time_bin": "0.001 s to 1e7 s",
 }
 _SECOND_IN_ROW = ("DEC", "E2_keV")
+_FOLDED = ("catalog", "gti", "phase", "rate_range", "rate_bin")
+_SEPARATORS = {"bands": ("-", ", "), "at": (",", "; "), "gti": (",", "; ")}
 _SERVER_KEYS = ("theme", "template", "voila-theme", "voila-template")
 _SPELLED = {"band": "bands"}
 
@@ -53,8 +59,8 @@ class FieldInput:
     """
 
     def __init__(self, name: str, info: FieldInfo) -> None:
-        self.name = name
-        self.default = "" if info.default in (None, PydanticUndefined) else _as_text(info.default)
+        self.name, self.info = name, info
+        self.default = "" if info.default in (None, PydanticUndefined) else self.as_text(info.default)
         hint = _HINTS.get(name, "")
         kind = widgets.Textarea if name == "scw_list" else widgets.Text
         self.input = kind(
@@ -77,6 +83,16 @@ class FieldInput:
     def text(self) -> str:
         """What stands in the input, without surrounding blanks."""
         return str(self.input.value).strip()
+
+    def as_text(self, value: object) -> str:
+        """Value of the field as it is typed: bands as ``28-80, 40-60``, intervals as ``8320.1,8320.2; ...``."""
+        if not isinstance(value, tuple | list):
+            return f"{value:g}" if isinstance(value, float) else str(value)
+        within, between = _SEPARATORS.get(self.name, (",", ", "))
+        return between.join(
+            within.join(f"{part:.12g}" for part in item) if isinstance(item, tuple | list) else str(item)
+            for item in value
+        )
 
     def show(self, sentence: str) -> None:
         """Show an error beside the field, or clear it with an empty sentence."""
@@ -139,8 +155,26 @@ class QueryForm:
         self.on_change: Callable[[], None] = lambda: None
 
     def group(self, kind: type[Query]) -> list[widgets.Widget]:
-        """Inputs of the fields that ``kind`` itself declares, short ones two in a row."""
-        return _rows([self.fields[name] for name in kind.model_fields if name in kind.__annotations__])
+        """Inputs of the fields that ``kind`` itself declares: short ones two in a row, seldom used ones folded away."""
+        fields = [self.fields[name] for name in kind.model_fields if name in kind.__annotations__]
+        shown = _rows([field for field in fields if field.name not in _FOLDED])
+        folded = [field for field in fields if field.name in _FOLDED]
+        return [*shown, self._fold(folded)] if folded else shown
+
+    def _fold(self, fields: Sequence[FieldInput]) -> widgets.Accordion:
+        """Fields behind a title; a value or an error of one of them opens it."""
+        titles = ", ".join((field.info.title or field.name).split(" [")[0].lower() for field in fields[:2])
+        fold = widgets.Accordion([widgets.VBox(_rows(fields))], titles=(f"More: {titles} ...",))
+        fold.add_class("oda-fold")
+
+        def unfold(_: Any) -> None:
+            if any(field.error.value or field.text != field.default for field in fields):
+                fold.selected_index = 0
+
+        for field in fields:
+            field.error.observe(unfold, names="value")
+            field.input.observe(unfold, names="value")
+        return fold
 
     def set(self, **texts: object) -> None:
         """Fill inputs.
@@ -154,7 +188,7 @@ class QueryForm:
             field = self.fields.get(_SPELLED.get(name, name))
             if field is None:
                 raise RequestError(name, value, f"no such parameter; there are {', '.join(self.fields)}")
-            field.input.value = _as_text(value)
+            field.input.value = field.as_text(value)
 
     def query(self, kind: type[QueryType]) -> QueryType:
         """What the inputs ask, checked.
@@ -261,13 +295,3 @@ def _rows(fields: Sequence[FieldInput]) -> list[widgets.Widget]:
         else:
             rows.append(field.widget)
     return rows
-
-
-def _as_text(value: object) -> str:
-    """Value of a field as it is typed: bands as ``28-80``, lists with commas, positions with semicolons."""
-    if isinstance(value, tuple | list):
-        separator = "; " if any("," in str(item) for item in value if isinstance(item, str)) else ", "
-        return separator.join(
-            "-".join(f"{e:g}" for e in item) if isinstance(item, tuple | list) else str(item) for item in value
-        )
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -35,8 +35,13 @@ def _words(name: str, value: Any) -> list[str]:
         return [word for e1, e2 in value for word in ("--band", f"{e1:g}-{e2:g}")]
     if name == "at":
         return [word for place in value for word in ("--at", place)]
+    option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+    if name == "gti":
+        value = ";".join(f"{start!r},{stop!r}" for start, stop in value)
+    elif isinstance(value, tuple):
+        value = ",".join(repr(part) for part in value)
     # With "=", so that a negative number is not taken for an option.
-    return [f"{_OPTIONS[name]}={value!r}"] if isinstance(value, float) else [_OPTIONS[name], str(value)]
+    return [option, str(value)] if name in ("src_name", "catalog") else [f"{option}={value}"]
 
 
 def python_code(query: Query) -> str:

@@ -18,6 +18,7 @@ STYLE = """<style>
 .oda-error, .oda-error li { color: var(--jp-error-color0, #b71c1c); font-weight: 600; overflow-wrap: anywhere;
   white-space: normal; line-height: 1.3; display: inline-block; }
 [data-jp-theme-light="false"] .oda-error, [data-jp-theme-light="false"] .oda-error li { color: #ff8a80; }
+.oda-fold { margin: 4px 0; }
 .oda-note { line-height: 1.4; overflow-wrap: anywhere; }
 .oda-lost { background: #b71c1c; color: #fff; font-weight: 600; padding: 0 10px; border-radius: 4px; }
 .oda-lost a { color: #fff; }

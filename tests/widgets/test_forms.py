@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from integral_oda.errors import RequestError
-from integral_oda.query import ImageQuery, LightCurveQuery, make_query
+from integral_oda.query import ImageQuery, LightCurveQuery, Query, make_query
 from integral_widgets.forms import QueryForm
 
 SCW = "255900280010.001"
@@ -127,6 +127,14 @@ def test_bad_values_of_a_link_are_told_and_unknown_keys_and_paths_refused(form):
     assert "bands" in shown_errors(form)
     assert [sentence.split(" = ")[0] for sentence in refused] == ["colour", "catalog"]
     assert form.fields["catalog"].text == ""
+
+
+def test_seldom_used_fields_are_folded_until_they_matter(form):
+    fold = form.group(Query)[-1]
+    assert fold.selected_index is None
+    form.set(gti="yesterday")
+    assert fold.selected_index == 0
+    assert "yesterday" in shown_errors(form)["gti"]
 
 
 def test_an_uploaded_catalogue_goes_to_disk_and_out_of_memory(form, tmp_path):
