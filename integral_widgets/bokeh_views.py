@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_widgets import display
-from integral_widgets.graticule import GraticuleLine, graticule
+from integral_widgets.graticule import Frame, GraticuleLine, graticule
 
 if TYPE_CHECKING:
     from ipywidgets import DOMWidget
@@ -61,6 +61,7 @@ def sky_image_figure(
     plane: Plane = "significance",
     stretch: display.Stretch = "linear",
     width: int = 640,
+    frame: Frame = "equatorial",
 ) -> Figure:
     """Sky image with celestial grid, colour bar, values under the pointer and sources.
 
@@ -76,6 +77,9 @@ def sky_image_figure(
         How values become colours.
     width : int
         Largest width of the whole figure, screen pixels; on a narrower page it shrinks.
+
+    frame : {"equatorial", "galactic"}
+        Of the grid.
 
     Returns
     -------
@@ -102,7 +106,7 @@ def sky_image_figure(
     plot.grid.visible = False
     plot.background_fill_color = "#3a3a44"
     _draw_pixels(plot, image, plane, stretch)
-    _draw_graticule(plot, graticule(image.wcs, image.shape), image.shape)
+    _draw_graticule(plot, graticule(image.wcs, image.shape, frame), image.shape)
     _draw_sources(plot, image, sources)
     return plot
 

@@ -163,8 +163,8 @@ class QueryForm:
 
     def _fold(self, fields: Sequence[FieldInput]) -> widgets.Accordion:
         """Fields behind a title; a value or an error of one of them opens it."""
-        titles = ", ".join((field.info.title or field.name).split(" [")[0].lower() for field in fields[:2])
-        fold = widgets.Accordion([widgets.VBox(_rows(fields))], titles=(f"More: {titles} ...",))
+        titles = ", ".join(re.sub(r" [A-Z\[].*", "", field.info.title or field.name).lower() for field in fields)
+        fold = widgets.Accordion([widgets.VBox(_rows(fields))], titles=(f"More: {titles}",))
         fold.add_class("oda-fold")
 
         def unfold(_: Any) -> None:

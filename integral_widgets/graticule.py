@@ -1,4 +1,4 @@
-"""Lines of equal right ascension and declination on the pixel grid of a sky image."""
+"""Lines of equal celestial coordinates, equatorial or galactic, on the pixel grid of a sky image."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
-__all__ = ["GraticuleLine", "graticule", "line_step"]
+__all__ = ["Frame", "GraticuleLine", "graticule", "line_step"]
 
 Array = NDArray[np.float64]
+Axis = Literal["RA", "Dec", "l", "b"]
+Frame = Literal["equatorial", "galactic"]
 
 _STEPS_DEG = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
 _SAMPLES = 361
@@ -26,15 +28,15 @@ class GraticuleLine:
 
     Attributes
     ----------
-    axis : {"RA", "Dec"}
+    axis : {"RA", "Dec", "l", "b"}
         The coordinate that is constant along the line.
     value_deg : float
-        Its value, degrees (frame of the WCS).
+        Its value, degrees (FK5 or galactic).
     column, row : ndarray
         ``(n,)`` 0-based pixel coordinates; NaN where the line is outside the image.
     """
 
-    axis: Literal["RA", "Dec"]
+    axis: Axis
     value_deg: float
     column: Array
     row: Array
@@ -42,7 +44,8 @@ class GraticuleLine:
     @property
     def label(self) -> str:
         """Text for people, such as ``"RA 290°"`` or ``"Dec +20°"``."""
-        return f"RA {self.value_deg:g}°" if self.axis == "RA" else f"Dec {self.value_deg:+g}°"
+        sign = "+" if self.axis in ("Dec", "b") else ""
+        return f"{self.axis} {self.value_deg:{sign}g}°"
 
     @property
     def label_point(self) -> tuple[float, float]:
@@ -57,31 +60,59 @@ def line_step(extent_deg: float, lines: int = 6) -> float:
     return next((step for step in _STEPS_DEG if extent_deg / step <= lines), _STEPS_DEG[-1])
 
 
-def graticule(wcs: WCS, shape: tuple[int, int]) -> list[GraticuleLine]:
+@dataclass(frozen=True)
+class _Grid:
+    """Longitude and latitude of a frame, degrees, to pixels and back."""
+
+    wcs: WCS
+    frame: Frame
+
+    def to_pixel(self, longitude: Array, latitude: Array) -> tuple[Array, Array]:
+        ra, dec = _turned(longitude, latitude, "galactic", "fk5") if self.frame == "galactic" else (longitude, latitude)
+        column, row = self.wcs.celestial.wcs_world2pix(ra, dec, 0)
+        return column, row
+
+    def to_sky(self, column: Array, row: Array) -> tuple[Array, Array]:
+        ra, dec = self.wcs.celestial.wcs_pix2world(column, row, 0)
+        return _turned(ra, dec, "fk5", "galactic") if self.frame == "galactic" else (ra, dec)
+
+
+def _turned(longitude: Array, latitude: Array, old: str, new: str) -> tuple[Array, Array]:
+    from astropy.coordinates import SkyCoord
+
+    sky = SkyCoord(longitude, np.clip(latitude, -90, 90), unit="deg", frame=old).transform_to(new).spherical
+    return np.asarray(sky.lon.deg), np.asarray(sky.lat.deg)
+
+
+def graticule(wcs: WCS, shape: tuple[int, int], frame: Frame = "equatorial") -> list[GraticuleLine]:
     """Celestial grid of an image.
 
     Parameters
     ----------
     wcs : `~astropy.wcs.WCS`
-        Celestial coordinates of the pixel grid.
+        Celestial coordinates (FK5) of the pixel grid.
     shape : tuple of int
         Rows and columns of the image.
+    frame : {"equatorial", "galactic"}
+        RA and Dec, or l and b.
 
     Returns
     -------
     list of GraticuleLine
-        RA lines, then Dec lines; only those that cross more than a corner of the image.
+        Lines of equal longitude, then of equal latitude; only those that cross more than a corner of the image.
     """
-    (ra_low, ra_high), (dec_low, dec_high) = _extent(wcs, shape)
-    ra_step, dec_step = line_step(ra_high - ra_low), line_step(dec_high - dec_low)
-    ra_along = np.linspace(ra_low, ra_high, _SAMPLES)
-    dec_along = np.linspace(max(dec_low, -90.0), min(dec_high, 90.0), _SAMPLES)
+    grid = _Grid(wcs, frame)
+    (west, east), (south, north) = _extent(grid, shape)
+    meridians: Axis = "l" if frame == "galactic" else "RA"
+    parallels: Axis = "b" if frame == "galactic" else "Dec"
+    longitudes = np.linspace(west, east, _SAMPLES)
+    latitudes = np.linspace(max(south, -90.0), min(north, 90.0), _SAMPLES)
     lines = [
-        GraticuleLine("RA", float(value % 360), *_on_grid(wcs, shape, np.full(_SAMPLES, value), dec_along))
-        for value in _multiples(ra_low, ra_high, ra_step)
+        GraticuleLine(meridians, float(value % 360), *_on_grid(grid, shape, np.full(_SAMPLES, value), latitudes))
+        for value in _multiples(west, east, line_step(east - west))
     ] + [
-        GraticuleLine("Dec", float(value), *_on_grid(wcs, shape, ra_along, np.full(_SAMPLES, value)))
-        for value in _multiples(dec_low, dec_high, dec_step)
+        GraticuleLine(parallels, float(value), *_on_grid(grid, shape, longitudes, np.full(_SAMPLES, value)))
+        for value in _multiples(south, north, line_step(north - south))
         if abs(value) < 90
     ]
     return [line for line in lines if _length(line) > _SHORTEST * min(shape)]
@@ -96,27 +127,29 @@ def _multiples(low: float, high: float, step: float) -> Array:
     return values[values < low + 360] + 0.0
 
 
-def _extent(wcs: WCS, shape: tuple[int, int]) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Range of RA (unwrapped about the middle) and Dec over the image, degrees."""
+def _extent(grid: _Grid, shape: tuple[int, int]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Range of longitude (unwrapped about the middle) and latitude over the image, degrees."""
     rows, columns = shape
     column, row = np.meshgrid(np.linspace(0, columns - 1, 41), np.linspace(0, rows - 1, 41))
-    ra, dec = wcs.celestial.wcs_pix2world(column.ravel(), row.ravel(), 0)
-    seen = np.isfinite(ra) & np.isfinite(dec)
-    middle_ra = wcs.celestial.wcs_pix2world((columns - 1) / 2, (rows - 1) / 2, 0)[0]
-    ra = middle_ra + (ra[seen] - middle_ra + 180) % 360 - 180
-    low, high = float(ra.min()), float(ra.max())
-    return ((middle_ra - 180, middle_ra + 180) if high - low > 300 else (low, high)), (
-        float(dec[seen].min()),
-        float(dec[seen].max()),
+    longitude, latitude = grid.to_sky(column.ravel(), row.ravel())
+    seen = np.isfinite(longitude) & np.isfinite(latitude)
+    middle = float(grid.to_sky(np.array([(columns - 1) / 2]), np.array([(rows - 1) / 2]))[0][0])
+    unwrapped = middle + (longitude[seen] - middle + 180) % 360 - 180
+    low, high = float(unwrapped.min()), float(unwrapped.max())
+    around = high - low > 300
+    return (
+        (middle - 180, middle + 180) if around else (low, high),
+        (float(latitude[seen].min()), float(latitude[seen].max())),
     )
 
 
-def _on_grid(wcs: WCS, shape: tuple[int, int], ra: Array, dec: Array) -> tuple[Array, Array]:
+def _on_grid(grid: _Grid, shape: tuple[int, int], longitude: Array, latitude: Array) -> tuple[Array, Array]:
     """Pixels of points of the sky; NaN outside the image or where the projection folds back."""
-    column, row = wcs.celestial.wcs_world2pix(ra, dec, 0)
-    back_ra, back_dec = wcs.celestial.wcs_pix2world(column, row, 0)
-    turned = (back_ra - ra + 180) % 360 - 180
-    same = (np.abs(turned * np.cos(np.deg2rad(dec))) < 1e-3) & (np.abs(back_dec - dec) < 1e-3)
+    column, row = grid.to_pixel(longitude, latitude)
+    finite = np.isfinite(column) & np.isfinite(row)
+    back_longitude, back_latitude = grid.to_sky(np.where(finite, column, 0.0), np.where(finite, row, 0.0))
+    turned = (back_longitude - longitude + 180) % 360 - 180
+    same = finite & (np.abs(turned * np.cos(np.deg2rad(latitude))) < 1e-3) & (np.abs(back_latitude - latitude) < 1e-3)
     rows, columns = shape
     inside = same & (column > -0.5) & (column < columns - 0.5) & (row > -0.5) & (row < rows - 0.5)
     return np.where(inside, column, np.nan), np.where(inside, row, np.nan)

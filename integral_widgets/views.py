@@ -23,6 +23,7 @@ __all__ = ["ImageView", "LightCurveView", "describe_pixel", "left_out_html", "so
 FULL_WIDTH = 900
 _ALL = -1
 _PLANES = (("Significance", "significance"), ("Flux", "intensity"), ("Exposure", "exposure"))
+_FRAMES = (("RA, Dec", "equatorial"), ("l, b", "galactic"))
 _STRETCHES = (("linear", "linear"), ("asinh", "asinh"), ("log", "log"))
 
 
@@ -69,8 +70,9 @@ class ImageView:
         self.band = _choice("Band", bands)
         self.plane = _choice("Show", _PLANES)
         self.stretch = _choice("Scale", _STRETCHES)
+        self.frame = _choice("Grid", _FRAMES)
         controls = [self.band] if len(bands) > 1 else []
-        self.view = _View(self._figure, [*controls, self.plane, self.stretch])
+        self.view = _View(self._figure, [*controls, self.plane, self.stretch, self.frame])
         self.widget = widgets.VBox(
             [
                 self.view.controls,
@@ -99,7 +101,9 @@ class ImageView:
         from bokeh.events import Tap
 
         image = self.result.images[number]
-        figure = sky_image_figure(image, self.result.sources, self.plane.value, self.stretch.value, width)
+        figure = sky_image_figure(
+            image, self.result.sources, self.plane.value, self.stretch.value, width, self.frame.value
+        )
         figure.on_event(Tap, lambda event: self.pick(event.x, event.y, number))
         return figure
 
@@ -173,7 +177,7 @@ def _choice(description: str, options: Sequence[tuple[str, Any]]) -> widgets.Dro
         description=description,
         options=options,
         value=options[0][1],
-        layout=widgets.Layout(width="200px"),
+        layout=widgets.Layout(width="170px"),
         style={"description_width": "50px"},
     )
 

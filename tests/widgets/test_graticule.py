@@ -42,6 +42,27 @@ def test_a_field_around_the_pole_has_lines_all_around(image):
     assert {0.0, 90.0, 180.0, 270.0} <= values
 
 
+def test_galactic_lines_have_the_galactic_coordinate_of_their_label(image):
+    from astropy.coordinates import SkyCoord
+
+    lines = graticule(image.wcs, image.shape, "galactic")
+    assert {line.axis for line in lines} == {"l", "b"}
+    for line in lines:
+        seen = np.isfinite(line.column)
+        ra, dec = image.wcs.wcs_pix2world(line.column[seen], line.row[seen], 0)
+        sky = SkyCoord(ra, dec, unit="deg", frame="fk5").galactic
+        assert np.allclose(sky.l.deg if line.axis == "l" else sky.b.deg, line.value_deg, atol=1e-6)
+    assert {line.label[:3] for line in lines if line.axis == "b"} <= {"b +", "b -"}
+
+
+def test_lines_behind_the_projection_are_left_out(image):
+    image.wcs.wcs.cdelt = [-1.4, 1.4]
+    for line in graticule(image.wcs, image.shape):
+        seen = np.isfinite(line.column)
+        back = image.wcs.wcs_pix2world(line.column[seen], line.row[seen], 0)
+        assert np.allclose(back[0 if line.axis == "RA" else 1], line.value_deg, atol=1e-3)
+
+
 @pytest.mark.parametrize(("extent", "step"), [(0.5, 0.1), (8.0, 2.0), (12.0, 2.0), (29.0, 5.0), (360.0, 30.0)])
 def test_distance_of_lines_is_round(extent, step):
     assert line_step(extent) == step
