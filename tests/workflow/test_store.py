@@ -427,9 +427,12 @@ def test_leftovers_of_the_dead_are_swept_and_those_of_the_living_are_not(store):
     dead, living = make(1)[0].key, make(2)[0].key
     for key in (dead, living):
         (store.root / "aside" / key).mkdir()
+    (store.root / "locks" / dead).touch()
     with store.lock(living).hold():
         assert store.verify().damaged == []
-        assert [path.name for path in (store.root / "aside").iterdir()] == [living]
+        for name in ("aside", "locks"):
+            assert [path.name for path in (store.root / name).iterdir()] == [living]
+        assert not store.lock(living).try_acquire()
 
 
 # -- failures --------------------------------------------------------------------------------------------------------

@@ -23,10 +23,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from integral_oda.errors import IntegralOdaError, OutputError, RequestError, UnavailableError
+from integral_oda.errors import IntegralOdaError, RequestError, UnavailableError
 from integral_oda.workflow.execution import Execution, Run
 from integral_oda.workflow.executor import Executor, InProcessRun, execute
 from integral_oda.workflow.graph import Node, is_tolerant
+from integral_oda.workflow.locks import FileLock
 from integral_oda.workflow.perform import Ending, Performed, inherited_failure
 from integral_oda.workflow.progress import Listener, StepEvent, silent
 from integral_oda.workflow.schedule import Cell, key_or_error
@@ -312,7 +313,7 @@ class ClusterRun(Run):
         super().__init__(store, listener, cancel, strict=strict)
         self._client, self._root, self._stop = client, store.root, cancel
         self._topic = f"integral-oda-{uuid.uuid4().hex}"
-        self._token = store.root / "locks" / self._topic
+        self._token = FileLock(store.root / "locks" / self._topic)
         self._arrived: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._told: Counter[tuple[str, str, str]] = Counter()
 
@@ -327,7 +328,7 @@ class ClusterRun(Run):
             while waiting and not self._stop.is_set():
                 self._follow(waiting)
         finally:
-            self._token.unlink(missing_ok=True)
+            self._token.release()
             if waiting:
                 self._client.cancel(list(waiting), force=True)
             self._client.unsubscribe_topic(self._topic)
@@ -341,10 +342,7 @@ class ClusterRun(Run):
         return [cell for cell in to_do if not cell.settled]
 
     def _submit(self, found: Sequence[Bundle]) -> dict[Any, Bundle]:
-        try:
-            self._token.touch()
-        except OSError as exc:
-            raise OutputError(f"the store {self._root} cannot be written: {exc.strerror}") from exc
+        self._token.acquire()
         self._client.subscribe_topic(self._topic, lambda event: self._arrived.put(event[1]))
         futures: dict[Bundle, Any] = {}
         for bundle in found:
@@ -354,7 +352,7 @@ class ClusterRun(Run):
                 nodes,
                 bundle.targets,
                 self._root,
-                self._token,
+                self._token.path,
                 self._topic,
                 *(futures[item] for item in bundle.needs),
                 key=f"{nodes[-1].step.name}-{nodes[-1].scope}-{uuid.uuid4().hex}",

@@ -17,7 +17,10 @@ class Step(Protocol):
     """One step of the analysis, such as COR or IMA, as one engine carries it out.
 
     A step whose attribute ``tolerant`` is true gathers: it is given ``(scope, value)`` pairs of the inputs that
-    succeeded, and fails only if none did. A step that is to run on a cluster must be picklable.
+    succeeded, each loaded when it is asked for, and fails only if none did. A step whose attribute ``retries`` is n is
+    tried again n times when something outside is not there (`UnavailableError`). A step that is to run on a cluster
+    must be picklable. `load` must give exactly what `save` was given: whether a value comes from memory or from the
+    store must make no difference to what is made from it.
 
     Attributes
     ----------

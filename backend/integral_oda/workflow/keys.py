@@ -23,6 +23,11 @@ _SETTLED_SECONDS = 2.0
 
 Signature = tuple[str, int, int, int, int]
 
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS fingerprints (path TEXT, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,"
+    " inode INTEGER, sha256 TEXT NOT NULL, PRIMARY KEY (path)) WITHOUT ROWID"
+)
+
 _memory: dict[Signature, str] = {}
 _memory_lock = threading.Lock()
 
@@ -166,6 +171,7 @@ class FingerprintCache:
             return
         try:
             with closing(self._connect()) as connection:
+                connection.execute(_TABLE)
                 self._recall(connection, unknown)
                 self._learn(connection, {sign: path for sign, path in unknown.items() if sign not in _memory})
         except sqlite3.OperationalError as exc:
@@ -189,12 +195,7 @@ class FingerprintCache:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise OutputError(f"the store {self.path.parent} cannot be made: {exc.strerror}") from exc
-        connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS fingerprints (path TEXT, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,"
-            " inode INTEGER, sha256 TEXT NOT NULL, PRIMARY KEY (path)) WITHOUT ROWID"
-        )
-        return connection
+        return sqlite3.connect(self.path, timeout=30, isolation_level=None)
 
     @staticmethod
     def _recall(connection: sqlite3.Connection, unknown: Iterable[Signature]) -> None:

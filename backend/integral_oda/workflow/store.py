@@ -83,7 +83,8 @@ class Store:
     Parameters
     ----------
     root : str or Path
-        Its folder, made if it is not there.
+        Its folder, made if it is not there. Its file system must know ``flock`` (every local one, NFS 4, Lustre) and
+        rename within itself.
 
     Attributes
     ----------
@@ -408,6 +409,10 @@ class Store:
                     remove_tree(path)
                 finally:
                     lock.release()
+        for path in (self.root / "locks").iterdir():
+            left = FileLock(path)
+            if left.try_acquire():
+                left.release()
 
     def prune(self, max_bytes: int) -> Pruned:
         """Remove results, the least recently used first and never one in use, until the store is small enough.
