@@ -13,7 +13,7 @@ from integral_widgets import display
 if TYPE_CHECKING:
     from integral_oda.products.light_curve import LightCurve
 
-__all__ = ["follow_zoom", "light_curve_figure", "show_between"]
+__all__ = ["follow_zoom", "light_curve_figure", "show_between", "start_ijd"]
 
 Array = NDArray[np.float64]
 Figure = Any  # Bokeh's annotations do not know its styling arguments
@@ -47,7 +47,7 @@ def light_curve_figure(curve: LightCurve, width: int = 900, height: int = 340) -
     plot: Figure = figure(
         x_range=Range1d(start=low - margin, end=high + margin),
         y_range=Range1d(start=0, end=1),
-        x_axis_label=f"Time [s] since {_utc(_start_ijd(curve))} UTC" if len(curve) else "Time [s]",
+        x_axis_label=f"Time [s] since {_utc(start_ijd(curve))} UTC" if len(curve) else "Time [s]",
         y_axis_label="Rate [counts/s]",
         height=height,
         sizing_mode="stretch_width",
@@ -137,12 +137,13 @@ def _columns(curve: LightCurve, seconds: Array, kept: NDArray[np.intp]) -> dict[
     }
 
 
-def _start_ijd(curve: LightCurve) -> float:
+def start_ijd(curve: LightCurve) -> float:
+    """Start of the first bin, the origin of the figure's time axis, IJD."""
     return float(curve.time_ijd[0] - curve.width_s[0] / 172800)
 
 
 def _seconds(curve: LightCurve) -> Array:
-    return (curve.time_ijd - _start_ijd(curve)) * 86400 if len(curve) else np.zeros(0)
+    return (curve.time_ijd - start_ijd(curve)) * 86400 if len(curve) else np.zeros(0)
 
 
 def _utc(time_ijd: float) -> str:

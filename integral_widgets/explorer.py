@@ -119,6 +119,11 @@ class Explorer:
         self.form.set(at="; ".join(part for part in (field.text, f"{ra_deg:.4f},{dec_deg:.4f}") if part))
         self.make_image()
 
+    def image_between(self, start_ijd: float, stop_ijd: float) -> None:
+        """Make the sky image of one interval (IJD) alone."""
+        self.form.set(gti=((start_ijd, stop_ijd),))
+        self.make_image()
+
     def make_light_curve(self) -> None:
         """Make the light curve."""
         query = self.form.query(LightCurveQuery)
@@ -219,7 +224,10 @@ class Explorer:
             self.image, self.image_view = result, ImageView(result, safe_callback(self._tell_once)(self.measure_at))
             self.image_place.children = (self._heading("Sky image", result), self.image_view.widget)
         elif kind == "MakeLightCurve":
-            self.light_curve, self.light_curve_view = result, LightCurveView(result)
+            self.light_curve, self.light_curve_view = (
+                result,
+                LightCurveView(result, safe_callback(self._tell_once)(self.image_between)),
+            )
             self.curve_place.children = (self._heading("Light curve", result), self.light_curve_view.widget)
         else:
             self._offer_windows()

@@ -12,7 +12,7 @@ import ipywidgets as widgets
 from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import Source
 from integral_oda.query import Query
-from integral_widgets.bokeh_curves import follow_zoom, light_curve_figure
+from integral_widgets.bokeh_curves import follow_zoom, light_curve_figure, start_ijd
 from integral_widgets.bokeh_views import close_figure_widget, figure_widget, sky_image_figure
 from integral_widgets.downloads import download_list
 from integral_widgets.reproduce import command_line, python_code
@@ -123,10 +123,18 @@ class LightCurveView:
     ----------
     result : LightCurveResult
         What the analysis gave.
+    image_between : callable
+        Given the start and stop (IJD) of the time that the user sees and wants an image of.
     """
 
-    def __init__(self, result: LightCurveResult) -> None:
+    def __init__(self, result: LightCurveResult, image_between: Callable[[float, float], None]) -> None:
         self.result = result
+        self.image_button = widgets.Button(
+            description="Image of the time shown",
+            tooltip="zoom to an interval first",
+            layout=widgets.Layout(width="auto"),
+        )
+        self.image_button.on_click(lambda _: image_between(*self.interval_ijd))
         names = [(curve.name or "unnamed", number) for number, curve in enumerate(result.curves)]
         self.source = _choice("Source", names)
         self.view = _View(self._figure, [self.source] if len(names) > 1 else [])
@@ -134,12 +142,20 @@ class LightCurveView:
             [
                 self.view.controls,
                 self.view.place,
+                self.image_button,
                 widgets.HTML(left_out_html(result.summary)),
                 download_list(result.files),
                 reproduction(result.query),
             ]
         )
         self.widget.add_class("oda-light-curve")
+
+    @property
+    def interval_ijd(self) -> tuple[float, float]:
+        """Start and stop of the time shown, not beyond the curve's own."""
+        curve, shown = self.result.curves[self.source.value], self.view.figure.x_range
+        origin, end = start_ijd(curve), float(curve.time_ijd[-1] + curve.width_s[-1] / 172800)
+        return max(origin, origin + shown.start / 86400), min(end, origin + shown.end / 86400)
 
     def _figure(self) -> Any:
         curve = self.result.curves[self.source.value]

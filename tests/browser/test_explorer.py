@@ -118,6 +118,10 @@ def test_zooming_into_a_fine_light_curve_draws_all_its_bins(app, page):
     page.mouse.move(figure["x"] + 330, figure["y"] + 120, steps=5)
     page.mouse.up()
     page.wait_for_function(f"!{CURVE_TITLE}.includes('extremes of')")
+    page.get_by_role("button", name="Image of the time shown").click()
+    page.locator(".oda-sources").wait_for()
+    start, stop = (float(time) for time in page.locator(".oda-field-gti input").input_value().split(","))
+    assert 0 < (stop - start) * 86400 < 1000
 
 
 def test_downloads_arrive_whole(app, page):

@@ -214,6 +214,18 @@ def test_a_click_into_the_image_reads_it_and_offers_to_measure_there(app, produc
     assert [float(part) for part in asked[0].split(",")] == pytest.approx([float(v) for v in expected], abs=1e-4)
 
 
+def test_the_time_shown_becomes_the_good_time_of_an_image(app, products):
+    app.make_light_curve()
+    app.worker.on_message(Done(1, products.curve))
+    view, curve = app.light_curve_view, products.curve.curves[0]
+    first, last = curve.time_ijd[[0, -1]]
+    assert view.interval_ijd == pytest.approx((first - 50 / 86400, last + 50 / 86400), abs=1e-9)
+    view.view.figure.x_range.update(start=100.0, end=250.0)
+    view.image_button.click()
+    ((start, stop),) = app.worker.tasks[-1].query.gti
+    assert (start, stop) == pytest.approx((first + 50 / 86400, first + 200 / 86400), abs=1e-8)
+
+
 def test_bands_side_by_side_move_together(app, products):
     app.make_image()
     app.worker.on_message(Done(1, products.image))
