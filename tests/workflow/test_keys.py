@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import weakref
 from collections import OrderedDict
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -176,7 +177,8 @@ def settle(path, seconds=3600):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Lets files settle at once: the change time of a file cannot be set back."""
+    """Lets files settle at once, as their change time cannot be set back, and forgets the caches of other tests."""
+    monkeypatch.setattr(keys, "_caches", weakref.WeakSet())
     real = time.time
     monkeypatch.setattr(keys.time, "time", lambda: real() + 3600)
 
