@@ -119,6 +119,16 @@ def test_the_same_request_after_the_end_is_a_new_try(tmp_path, jobs):
     assert [state.id for state in jobs.list()] == [second.id, first.id]
 
 
+def test_a_job_whose_beginning_was_interrupted_is_none(tmp_path, jobs):
+    first = jobs.submit("job_work:image", request(tmp_path))
+    first.wait(60)
+    (first.folder / "request.json").unlink()
+    assert jobs.list() == []
+    second = jobs.submit("job_work:image", request(tmp_path))
+    assert second.id[-2:] == "-2"
+    assert second.wait(60).status == "done"
+
+
 # -- ends ------------------------------------------------------------------------------------------------------------
 
 

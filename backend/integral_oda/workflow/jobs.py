@@ -138,7 +138,7 @@ class Jobs:
         name = digest({"work": work, "request": request})[:16]
         with FileLock(self.folder / f"{name}.lock").hold():
             tries = sorted(self.folder.glob(f"{name}-*"), key=_number)
-            if tries and not (job := Job(tries[-1])).state().is_over:
+            if tries and _is_job(tries[-1]) and not (job := Job(tries[-1])).state().is_over:
                 job.note("asked")
                 return job
             job = Job(self.folder / f"{name}-{_number(tries[-1]) + 1 if tries else 1}")
@@ -147,7 +147,7 @@ class Jobs:
 
     def list(self) -> list[JobState]:
         """All jobs, the newest first."""
-        found = [Job(path).state() for path in self.folder.iterdir() if (path / "request.json").exists()]
+        found = [Job(path).state() for path in self.folder.iterdir() if _is_job(path)]
         return sorted(found, key=lambda state: state.submitted, reverse=True)
 
     def get(self, name: str) -> Job:
@@ -158,7 +158,7 @@ class Jobs:
         RequestError
             When there is none or several.
         """
-        found = [path for path in self.folder.iterdir() if (path / "request.json").exists()]
+        found = [path for path in self.folder.iterdir() if _is_job(path)]
         matching = [path for path in found if path.name == name] or [
             path for path in found if path.name.startswith(name)
         ]
@@ -166,6 +166,11 @@ class Jobs:
             known = ", ".join(sorted(path.name for path in found)) or "none"
             raise RequestError("job", name, f"the id of one job, or its beginning; there are: {known}")
         return Job(matching[0])
+
+
+def _is_job(path: Path) -> bool:
+    """Whether a folder is that of a job; one whose beginning was interrupted is not."""
+    return (path / "request.json").exists()
 
 
 def _number(path: Path) -> int:
@@ -189,7 +194,9 @@ class Job:
         try:
             (self.folder / "out").mkdir(parents=True)
             text = canonical_json({"work": work, "request": request})
-            (self.folder / "request.json").write_text(text + "\n", encoding="utf-8")
+            aside = self.folder / ".request.json"
+            aside.write_text(text + "\n", encoding="utf-8")
+            aside.rename(self.folder / "request.json")
             self.note("submitted")
             alive = FileLock(self.folder / "alive")
             alive.acquire()
