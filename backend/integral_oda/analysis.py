@@ -23,11 +23,12 @@ from integral_oda.errors import (
     UnavailableError,
 )
 from integral_oda.folders import archive_root, store_root
-from integral_oda.query import ImageQuery, LightCurveQuery, Query
+from integral_oda.query import MJD_OF_IJD_0, ImageQuery, LightCurveQuery, Query
 from integral_oda.workflow.progress import Listener, StepEvent, silent
 
 if TYPE_CHECKING:
     from integral_oda.catalog.reference import CatalogSource
+    from integral_oda.engines.native.graph import TimeSelection
     from integral_oda.products.light_curve import LightCurve
     from integral_oda.products.sky_image import SkyImage
     from integral_oda.products.source_list import Source
@@ -307,12 +308,25 @@ def _graph(query: Query, selection: _Selection, known: Sequence[CatalogSource]) 
 
     extra = [(s.name, s.ra_deg, s.dec_deg) for s in known]
     asked = _asked_source(query, known)
+    time = _time_selection(query, asked)
     if isinstance(query, ImageQuery):
         at = [*([] if asked is None else [asked]), *(_position(text, known) for text in query.at)]
         bands, threshold = query.energy_bands, query.detection_threshold
-        return image_graph(selection.archive, selection.used, bands, threshold, extra, at)
+        return image_graph(selection.archive, selection.used, bands, threshold, extra, at, time)
     assert isinstance(query, LightCurveQuery)
-    return light_curve_graph(selection.archive, selection.used, query.band, query.time_bin, asked, extra)
+    return light_curve_graph(selection.archive, selection.used, query.band, query.time_bin, asked, extra, time)
+
+
+def _time_selection(query: Query, asked: Position | None) -> TimeSelection:
+    from integral_oda.engines.native.graph import EVERYTHING, TimeSelection
+
+    if not (query.gti or query.phase or query.rate_range):
+        return EVERYTHING
+    from integral_oda.timing.good_time import union
+
+    intervals = tuple((float(start), float(stop)) for start, stop in union(query.gti))
+    phase = None if query.phase is None else (query.phase[0] - MJD_OF_IJD_0, *query.phase[1:])
+    return TimeSelection(intervals, phase, query.rate_range, query.rate_bin, asked if query.rate_range else None)
 
 
 def _product_folder(request: _Request, execution: Execution, store: Store) -> Path:

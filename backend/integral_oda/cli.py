@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from integral_oda import __version__
 from integral_oda.cli_archive import archive_app, simulate_command
 from integral_oda.cli_cache import cache_app
 from integral_oda.cli_jobs import jobs_app
-from integral_oda.errors import DataError, IntegralOdaError, OutputError
+from integral_oda.errors import DataError, IntegralOdaError, OutputError, RequestError
 
 if TYPE_CHECKING:
     from integral_oda.query import Query
@@ -51,6 +51,17 @@ CatalogFile = Annotated[
 ArchiveRoot = Annotated[Path | None, typer.Option("--archive", help="Root of the local archive.")]
 StoreRoot = Annotated[str | None, typer.Option("--store", help="Root of the product store, a folder or a URL.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+GoodTime = Annotated[
+    list[str] | None,
+    typer.Option("--gti", metavar="FILE|START,STOP", help="Use only this time: IJD, MJD (TT) or ISO UTC; repeatable."),
+]
+Phase = Annotated[
+    str | None, typer.Option("--phase", help="Use only these phases: EPOCH (MJD, TT),PERIOD (s),START,STOP (0 to 1).")
+]
+RateRange = Annotated[
+    str | None, typer.Option("--rate-range", metavar="LOW,HIGH", help="Use only times at which --source has this rate.")
+]
+RateBin = Annotated[float, typer.Option("--rate-bin", help="Time bin of --rate-range, seconds.")]
 LowEnergy = Annotated[float, typer.Option("--e1", help="Lower energy, keV.")]
 HighEnergy = Annotated[float, typer.Option("--e2", help="Upper energy, keV.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write summary.json to standard output, and nothing else.")]
@@ -77,6 +88,10 @@ def image_command(
     ra: RightAscension = None,
     dec: Declination = None,
     catalog: CatalogFile = None,
+    gti: GoodTime = None,
+    phase: Phase = None,
+    rate_range: RateRange = None,
+    rate_bin: RateBin = 10.0,
     archive: ArchiveRoot = None,
     store: StoreRoot = None,
     as_json: AsJson = False,
@@ -92,12 +107,30 @@ def image_command(
 
     bands = [parse_band(text) for text in band] if band else [(e1, e2)]
     query = make_query(ImageQuery, scw_list=scw_list, bands=bands, detection_threshold=threshold, at=at or None,
-                       src_name=source, RA=ra, DEC=dec, catalog=catalog)  # fmt: skip
+                       src_name=source, RA=ra, DEC=dec, catalog=catalog, gti=_good_time(gti),
+                       phase=phase, rate_range=rate_range, rate_bin=rate_bin)  # fmt: skip
     way = _Way(archive, store, out, as_json, strict, jobs, scheduler, dry_run, detach, crate)
     summary = way.carry_out(query)
     if summary and not as_json:
         for found in summary["sources"]:
             typer.echo(_source_line(found))
+
+
+def _good_time(texts: list[str] | None) -> Sequence[tuple[float, float]] | None:
+    """Intervals of every ``--gti``, a file or START,STOP."""
+    if not texts:
+        return None
+    from integral_oda.archive.good_time_file import read_good_time
+    from integral_oda.query import parse_intervals
+
+    try:
+        return [
+            pair
+            for t in texts
+            for pair in (parse_intervals(t) if "," in t and not Path(t).exists() else read_good_time(t))
+        ]
+    except ValueError as exc:
+        raise RequestError("gti", " ".join(texts), str(exc)) from None
 
 
 def _source_line(source: dict[str, Any]) -> str:
@@ -121,6 +154,10 @@ def light_curve_command(
     ra: RightAscension = None,
     dec: Declination = None,
     catalog: CatalogFile = None,
+    gti: GoodTime = None,
+    phase: Phase = None,
+    rate_range: RateRange = None,
+    rate_bin: RateBin = 10.0,
     archive: ArchiveRoot = None,
     store: StoreRoot = None,
     as_json: AsJson = False,
@@ -135,7 +172,8 @@ def light_curve_command(
     from integral_oda.query import LightCurveQuery, make_query
 
     query = make_query(LightCurveQuery, scw_list=scw_list, E1_keV=e1, E2_keV=e2, time_bin=time_bin,
-                       src_name=source, RA=ra, DEC=dec, catalog=catalog)  # fmt: skip
+                       src_name=source, RA=ra, DEC=dec, catalog=catalog, gti=_good_time(gti),
+                       phase=phase, rate_range=rate_range, rate_bin=rate_bin)  # fmt: skip
     way = _Way(archive, store, out, as_json, strict, jobs, scheduler, dry_run, detach, crate)
     summary = way.carry_out(query)
     if summary and not as_json:

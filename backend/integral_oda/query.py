@@ -21,17 +21,26 @@ from integral_oda.errors import RequestError
 from integral_oda.instrument.energy import ENERGY_RANGE_KEV, EnergyBand
 
 __all__ = [
+    "MJD_OF_IJD_0",
     "ImageQuery",
     "LightCurveQuery",
     "Query",
     "make_query",
     "parse_band",
+    "parse_intervals",
     "parse_scw_list",
+    "parse_time",
 ]
 
 _BAND_RULE = "a band needs 15 <= E1 < E2 <= 1000 keV in multiples of 0.5 keV"
 _SCW_RULE = "a science window is 12 digits, or 12 digits, a dot and a 3-digit version (255900280010.001)"
 _SCW_ID = re.compile(r"\d{12}(\.\d{3})?")
+_GTI_RULE = "good time needs START < STOP, each IJD, MJD above 40000 (both TT) or ISO UTC such as 2022-10-12T15:20:00"
+_PHASE_RULE = "needs EPOCH (MJD, TT), PERIOD from 0.01 to 1e9 s, START and STOP of the phase, different and from 0 to 1"
+_RATE_RULE = "needs LOW,HIGH in counts/s with LOW < HIGH"
+_SHORTEST_PERIOD_S, _LONGEST_PERIOD_S = 0.01, 1e9
+_LEAST_MJD, _GREATEST_MJD = 40000.0, 100000.0
+MJD_OF_IJD_0 = 51544.0
 
 
 def parse_band(text: str) -> EnergyBand:
@@ -54,6 +63,85 @@ def parse_scw_list(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
 
 
+def parse_intervals(text: str) -> tuple[tuple[float, float], ...]:
+    """Read good time written as ``"START,STOP"``, several with semicolons, as IJD.
+
+    Raises
+    ------
+    ValueError
+        Naming what is no time or no interval.
+    """
+    intervals = []
+    for part in text.split(";"):
+        times = [parse_time(item) for item in part.split(",")]
+        if len(times) != 2:
+            raise ValueError(f"{_brief(part)!r} is no interval: {_GTI_RULE}")
+        intervals.append((times[0], times[1]))
+    return tuple(intervals)
+
+
+def parse_time(text: str) -> float:
+    """Read a time, IJD or MJD (TT) as a number or ISO in UTC, as IJD.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        return _ijd_of_iso(text)
+    if not abs(number) <= _GREATEST_MJD:
+        raise ValueError(f"{_brief(text)!r} is no time: {_GTI_RULE}")
+    return number - MJD_OF_IJD_0 if number > _LEAST_MJD else number
+
+
+def _ijd_of_iso(text: str) -> float:
+    from astropy.time import Time
+
+    try:
+        return float(Time(text.strip(), scale="utc").tt.mjd - MJD_OF_IJD_0)
+    except ValueError:
+        raise ValueError(f"{_brief(text)!r} is no time: {_GTI_RULE}") from None
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    return tuple(float(part) for part in (value.split(",") if isinstance(value, str) else value))
+
+
+def _intervals(value: Any) -> Any:
+    return parse_intervals(value) if isinstance(value, str) else value
+
+
+def _in_order(value: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+    for start, stop in value:
+        if not (math.isfinite(start) and math.isfinite(stop) and start < stop):
+            raise ValueError(f"{start:.9g},{stop:.9g} does not end after its start: {_GTI_RULE}")
+    return tuple(sorted(value))
+
+
+def _phase(value: Any) -> Any:
+    try:
+        epoch, period, start, stop = _numbers(value)
+    except (TypeError, ValueError):
+        raise ValueError(_PHASE_RULE) from None
+    whole = math.isfinite(epoch) and _SHORTEST_PERIOD_S <= period <= _LONGEST_PERIOD_S
+    if not (whole and 0 <= start <= 1 and 0 <= stop <= 1 and start != stop):
+        raise ValueError(_PHASE_RULE)
+    return epoch, period, start, stop
+
+
+def _rate_range(value: Any) -> Any:
+    try:
+        low, high = _numbers(value)
+    except (TypeError, ValueError):
+        raise ValueError(_RATE_RULE) from None
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(_RATE_RULE)
+    return low, high
+
+
 def _energy(value: float) -> float:
     low, high = ENERGY_RANGE_KEV
     if not (math.isfinite(value) and low <= value <= high and (2 * value).is_integer()):
@@ -74,6 +162,9 @@ def _scw_ids(value: Any) -> Any:
 
 EnergyKeV = Annotated[float, AfterValidator(_energy)]
 ScwList = Annotated[tuple[str, ...], BeforeValidator(_scw_ids)]
+GoodTimes = Annotated[tuple[tuple[float, float], ...], BeforeValidator(_intervals), AfterValidator(_in_order)]
+Phase = Annotated[tuple[float, float, float, float], BeforeValidator(_phase)]
+RateRange = Annotated[tuple[float, float], BeforeValidator(_rate_range)]
 
 
 class Query(BaseModel):
@@ -89,6 +180,14 @@ class Query(BaseModel):
         Position asked for, degrees (FK5, J2000), in place of a name.
     catalog : Path or None
         Sources (FITS, or ECSV with name, ra, dec) that are added to the built-in catalogue.
+    gti : tuple of tuple of float
+        Intervals, IJD, that the good time of each window is cut to; all of it if there is none.
+    phase : tuple of float or None
+        Epoch (MJD, TT at the spacecraft), period (s), start and stop of the phases (0 to 1) that are used.
+    rate_range : tuple of float or None
+        Lowest and highest rate, counts/s, of the source asked for: times with other rates are not used.
+    rate_bin : float
+        Length of the time bins of ``rate_range``, s.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,6 +197,10 @@ class Query(BaseModel):
     RA: float | None = Field(None, title="Right ascension [deg]", ge=0, lt=360, allow_inf_nan=False)
     DEC: float | None = Field(None, title="Declination [deg]", ge=-90, le=90, allow_inf_nan=False)
     catalog: Path | None = Field(None, title="Source catalogue")
+    gti: GoodTimes = Field((), title="Good time START,STOP")
+    phase: Phase | None = Field(None, title="Phase EPOCH,PERIOD,START,STOP")
+    rate_range: RateRange | None = Field(None, title="Rates LOW,HIGH [counts/s]")
+    rate_bin: float = Field(10.0, title="Time bin of the rates [s]", ge=0.1, le=1e4, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _position_is_whole(self) -> Self:
@@ -105,6 +208,8 @@ class Query(BaseModel):
             raise ValueError("RA and DEC are given together or not at all")
         if self.RA is not None and self.src_name is not None:
             raise ValueError("give src_name or RA and DEC, not both")
+        if self.rate_range is not None and self.RA is None and self.src_name is None:
+            raise ValueError("rate_range needs the source whose rates are meant: src_name, or RA and DEC")
         return self
 
 

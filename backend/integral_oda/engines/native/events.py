@@ -11,15 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.archive.events import EventList, read_events
+from integral_oda.arrays import Array
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
 from integral_oda.instrument.deadtime import module_dead_fraction
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, active_pixels, module_map
+from integral_oda.timing.good_time import intersect, phase_intervals, union
 
 __all__ = ["Cor", "Dead", "DeadTime", "GoodTime", "Gti", "SelectedEvents"]
 
 RISE_TIME_RANGE = (16, 116)
 DAY_S = 86400.0
+LEAST_ONTIME_S = 1.0
+"""Shorter time selections leave a window out."""
 _FEWEST_EVENTS = 100
 _KEYWORDS = (
     *("REVOL", "SWID", "SW_TYPE", "SWBOUND", "OBTSTART", "OBTEND", "TSTART", "TSTOP", "TELAPSE"),
@@ -141,15 +145,26 @@ def select_events(events: EventList) -> SelectedEvents:
 
 
 class Gti:
-    """Good time of the window: the archive's merged intervals."""
+    """Good time of the window: the archive's merged intervals, cut to what the query selects."""
 
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> GoodTime:
-        """Take the intervals that come with the events."""
-        (events,) = inputs
+        """Take the intervals that come with the events; a second input is good time to be cut to as well.
+
+        Parameters are ``intervals`` (IJD) and ``phase`` (epoch in IJD, period in s, start, stop), where they are asked.
+        """
+        events, *states = inputs
         good = GoodTime(np.array(events.gti_ijd))
         if good.ontime_s <= 0:
             raise DataError(f"science window {events.header.get('SWID', '')}: no good time")
-        return good
+        if not (parameters or states):
+            return good
+        selected = GoodTime(_selected(union(good.intervals_ijd), parameters, states))
+        if selected.ontime_s < LEAST_ONTIME_S:
+            raise DataError(
+                f"science window {events.header.get('SWID', '')}: the time selection leaves {selected.ontime_s:.3g} s "
+                f"of {good.ontime_s:.1f} s; at least {LEAST_ONTIME_S:g} s are needed"
+            )
+        return selected
 
     def save(self, value: GoodTime, folder: Path) -> None:
         """Write the intervals."""
@@ -158,6 +173,18 @@ class Gti:
     def load(self, folder: Path) -> GoodTime:
         """Read the intervals."""
         return load_record(GoodTime, folder)
+
+
+def _selected(good: Array, parameters: Mapping[str, Any], states: Sequence[GoodTime]) -> Array:
+    if "intervals" in parameters:
+        good = intersect(good, union(parameters["intervals"]))
+    if "phase" in parameters and len(good):
+        epoch, period, start, stop = parameters["phase"]
+        span = (float(good[0, 0]), float(good[-1, 1]))
+        good = intersect(good, phase_intervals(span, epoch, period, (start, stop)))
+    for state in states:
+        good = intersect(good, np.asarray(state.intervals_ijd))
+    return good
 
 
 class Dead:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from integral_oda.engines.steps import DeclaredStep
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.workflow.graph import Node
 
-__all__ = ["image_graph", "light_curve_graph"]
+__all__ = ["EVERYTHING", "TimeSelection", "image_graph", "light_curve_graph"]
 
 Position = tuple[str, float, float]
 
@@ -28,8 +29,39 @@ IMA = DeclaredStep("IMA", "1", f"{_NATIVE}.image:Ima")
 MOSAIC = DeclaredStep("MOSAIC", "1", f"{_NATIVE}.gather:Mosaic", tolerant=True)
 LCR = DeclaredStep("LCR", "1", f"{_NATIVE}.timing:Lcr")
 LCR_JOIN = DeclaredStep("LCR_JOIN", "1", f"{_NATIVE}.timing:JoinLcr", tolerant=True)
+STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
 PACK_IMAGE = DeclaredStep("PACK_IMAGE", "1", f"{_NATIVE}.pack:PackImage")
 PACK_LC = DeclaredStep("PACK_LC", "1", f"{_NATIVE}.pack:PackLightCurve")
+
+
+@dataclass(frozen=True)
+class TimeSelection:
+    """Which of the good time a query uses.
+
+    Attributes
+    ----------
+    intervals : tuple of (float, float)
+        IJD; all times if empty.
+    phase : tuple of float or None
+        Epoch (IJD), period (s), start and stop of the phases.
+    rate_range : tuple of float or None
+        Rates of ``source``, counts/s in ``band``, in bins of ``rate_bin_s`` seconds.
+    """
+
+    intervals: tuple[tuple[float, float], ...] = ()
+    phase: tuple[float, float, float, float] | None = None
+    rate_range: tuple[float, float] | None = None
+    rate_bin_s: float = 10.0
+    source: Position | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the step GTI: only what is asked, so that a query without selection keeps its key."""
+        given = {"intervals": [list(pair) for pair in self.intervals], "phase": list(self.phase or ())}
+        return {name: value for name, value in given.items() if value}
+
+
+EVERYTHING = TimeSelection()
 
 
 def image_graph(
@@ -39,6 +71,7 @@ def image_graph(
     threshold: float,
     extra: Sequence[Position] = (),
     at: Sequence[Position] = (),
+    time: TimeSelection = EVERYTHING,
 ) -> Node:
     """Node of the image product of some windows.
 
@@ -54,11 +87,13 @@ def image_graph(
         Name, RA, Dec (degrees) of sources to add to the catalogue.
     at : sequence of tuple
         Name, RA, Dec of positions to measure at.
+    time : TimeSelection
+        The first band is that of its rates.
     """
     parameters = {"bands": [list(b) for b in bands], "threshold": threshold, "at": [list(p) for p in at]}
     images = []
     for scw in windows:
-        base = _window_nodes(archive, scw, extra)
+        base = _selected_nodes(archive, scw, extra, time, bands[0])
         binned = [_node(BIN_I, scw, {"band": list(b)}, base["events"]) for b in bands]
         backgrounds = [
             _node(BKG_I, scw, {"band": list(b)}, [s, base["field"]]) for s, b in zip(binned, bands, strict=True)
@@ -76,24 +111,48 @@ def light_curve_graph(
     time_bin_s: float,
     source: Position | None,
     extra: Sequence[Position] = (),
+    time: TimeSelection = EVERYTHING,
 ) -> Node:
     """Node of the light curves of some windows, of one source or of all in the field."""
-    parameters = {"band": list(band), "time_bin": time_bin_s, "source": list(source) if source else None}
     curves = []
     for scw in windows:
-        base = _window_nodes(archive, scw, extra)
-        binned = _node(BIN_I, scw, {"band": list(band)}, base["events"])
-        background = _node(BKG_I, scw, {"band": list(band)}, [binned, base["field"]])
-        inputs = [*base["events"][:3], base["field"], binned, background]
-        curves.append(_node(LCR, scw, parameters, inputs))
+        base = _selected_nodes(archive, scw, extra, time, band)
+        curves.append(_light_curve_node(scw, base, band, time_bin_s, source))
     joined = _node(LCR_JOIN, "all", {}, curves)
     return _node(PACK_LC, "all", {}, [joined])
 
 
-def _window_nodes(archive: Archive, scw: str, extra: Sequence[Position]) -> dict[str, Any]:
+def _light_curve_node(
+    scw: str, base: Mapping[str, Any], band: EnergyBand, time_bin_s: float, source: Position | None
+) -> Node:
+    parameters = {"band": list(band), "time_bin": time_bin_s, "source": list(source) if source else None}
+    binned = _node(BIN_I, scw, {"band": list(band)}, base["events"])
+    background = _node(BKG_I, scw, {"band": list(band)}, [binned, base["field"]])
+    return _node(LCR, scw, parameters, [*base["events"][:3], base["field"], binned, background])
+
+
+def _selected_nodes(
+    archive: Archive, scw: str, extra: Sequence[Position], time: TimeSelection, band: EnergyBand
+) -> dict[str, Any]:
+    """Nodes of a window in the time selected; its rates are those of all phases in the intervals."""
+    if time.rate_range is None:
+        return _window_nodes(archive, scw, extra, time.parameters)
+    whole = _window_nodes(archive, scw, extra, TimeSelection(time.intervals).parameters)
+    curve = _light_curve_node(scw, whole, band, time.rate_bin_s, time.source)
+    state = _node(STATE, scw, {"rate_range": list(time.rate_range)}, [curve])
+    return _window_nodes(archive, scw, extra, time.parameters, [state])
+
+
+def _window_nodes(
+    archive: Archive,
+    scw: str,
+    extra: Sequence[Position],
+    good_time: Mapping[str, Any],
+    states: Sequence[Node] = (),
+) -> dict[str, Any]:
     """Nodes that no band changes: ``events`` (COR, GTI, DEAD, EFFI) and ``field`` (CAT_I)."""
     cor = _node(COR, scw, {}, [], {"events": archive.events_file(scw)})
-    gti = _node(GTI, scw, {}, [cor])
+    gti = _node(GTI, scw, good_time, [cor, *states])
     dead_file = archive.find(scw, "isgri_dead.fits")
     dead = _node(DEAD, scw, {}, [cor, gti], {"dead": dead_file} if dead_file else {})
     field = _node(CAT_I, scw, {"extra": [list(p) for p in extra]}, [cor])

@@ -13,6 +13,7 @@ from integral_oda.arrays import Array
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import FieldSources
 from integral_oda.engines.native.image import band_energy_kev
+from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
 from integral_oda.imaging.shadowgram import Shadowgram
 from integral_oda.imaging.structure import Covariance, StructureWidths
@@ -21,15 +22,17 @@ from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.products.light_curve import LightCurve, read_light_curve, write_light_curve
+from integral_oda.timing.good_time import union
 from integral_oda.timing.light_curve import BinnedRates, Estimator, fit_bins, fixed_edges, good_time_per_bin
 
-__all__ = ["JoinLcr", "Lcr", "load_light_curves", "save_light_curves"]
+__all__ = ["JoinLcr", "Lcr", "State", "load_light_curves", "save_light_curves"]
 
 DAY_S = 86400.0
 _COLUMNS = (
     *("time_ijd", "width_s", "rate", "error", "fractional_exposure"),
     *("counts", "background", "background_error"),
 )
+_TOUCHING_S = 1e-3
 FITTED_SIGNIFICANCE = 3.0
 """Catalogue sources at least this significant in the window are fitted beside the one asked for."""
 
@@ -59,6 +62,30 @@ class Lcr:
     def load(self, folder: Path) -> list[LightCurve]:
         """Read the FITS files."""
         return load_light_curves(folder)
+
+
+class State:
+    """Times at which the source of a light curve has a rate in a range, bin by bin."""
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> GoodTime:
+        """Join the bins whose rate lies in ``rate_range``."""
+        ((curve,),) = inputs
+        low, high = parameters["rate_range"]
+        kept = (np.asarray(curve.rate) >= low) & (np.asarray(curve.rate) <= high)
+        if not kept.any():
+            swid = curve.keywords.get("SWID", "")
+            raise DataError(f"science window {swid}: no bin of {curve.name} has {low:g} to {high:g} counts/s")
+        half = np.asarray(curve.width_s)[kept] / 2 / DAY_S
+        middle = np.asarray(curve.time_ijd)[kept]
+        return GoodTime(union(np.column_stack([middle - half, middle + half]), closer_than_s=_TOUCHING_S))
+
+    def save(self, value: GoodTime, folder: Path) -> None:
+        """Write the intervals."""
+        save_record(value, folder)
+
+    def load(self, folder: Path) -> GoodTime:
+        """Read the intervals."""
+        return load_record(GoodTime, folder)
 
 
 class JoinLcr:
