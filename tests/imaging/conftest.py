@@ -25,6 +25,11 @@ def uneven_efficiency() -> np.ndarray:
     return np.random.default_rng(8).uniform(0.5, 1.0, (134, 130))
 
 
+def uneven_background() -> np.ndarray:
+    """Shape that differs from the pixels' answer to the sky, so that a level of either can be told from the other."""
+    return np.where(active_pixels(), np.random.default_rng(9).uniform(0.8, 1.2, (134, 130)), 0.0)
+
+
 def make_shadowgram(
     sources: Sequence[LitSource] = (),
     rng: np.random.Generator | None = None,
@@ -32,11 +37,13 @@ def make_shadowgram(
     background_shape: np.ndarray | None = None,
     background_rate: float = BACKGROUND_RATE,
 ) -> Shadowgram:
-    """Flat background and sources through pixels of uneven efficiency; expected counts without ``rng``."""
+    """Uneven background and sources through pixels of uneven efficiency; expected counts without ``rng``."""
     usable = usable_pixels() if usable is None else usable
     efficiency = np.where(usable, uneven_efficiency(), 0.0)
-    background = expected_shadowgram([], background_rate, LIVE_TIME_S, efficiency)
-    true = expected_shadowgram(sources, background_rate, LIVE_TIME_S, efficiency, background_shape)
+    known = uneven_background()
+    background = expected_shadowgram([], background_rate, LIVE_TIME_S, efficiency, known)
+    shape = known if background_shape is None else known * background_shape
+    true = expected_shadowgram(sources, background_rate, LIVE_TIME_S, efficiency, shape)
     counts = true if rng is None else rng.poisson(true).astype(float)
     return Shadowgram(
         usable=usable,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -24,6 +24,7 @@ def added(*images, shape=SHAPE, to_input=same_pixel):
     return sums
 
 
+@settings(deadline=None)
 @given(planes, variances, variances)
 def test_one_image_is_its_own_mosaic(flux, variance, exposure):
     sums = added((flux, variance, exposure))
@@ -32,6 +33,7 @@ def test_one_image_is_its_own_mosaic(flux, variance, exposure):
     assert np.allclose(sums.exposure, exposure)
 
 
+@settings(deadline=None)
 @given(planes, variances)
 def test_two_equal_images_halve_the_variance(flux, variance):
     sums = added(*[(flux, variance, np.full(SHAPE, 10.0))] * 2)
@@ -40,6 +42,7 @@ def test_two_equal_images_halve_the_variance(flux, variance):
     assert np.all(sums.exposure == 20)
 
 
+@settings(deadline=None)
 @given(planes, variances, planes, variances)
 def test_the_sum_is_the_inverse_variance_mean_in_any_order(flux1, variance1, flux2, variance2):
     first, second = (flux1, variance1, variance1), (flux2, variance2, variance2)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integral_oda.instrument.energy import EnergyBand
@@ -29,6 +29,7 @@ def test_the_crabs_rate_times_its_factor_is_its_energy_flux(e1, e2, flux):
     assert crab_rate(band) * erg_per_count(band) == pytest.approx(flux, rel=2e-3)
 
 
+@settings(deadline=None)
 @given(st.integers(30, 150), st.integers(1, 60), st.integers(1, 60))
 def test_rates_of_adjoining_bands_add_up(low, first, second):
     edges = [low / 2, (low + first) / 2, (low + first + second) / 2]

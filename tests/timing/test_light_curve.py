@@ -48,6 +48,7 @@ def test_good_time_worked_out_by_hand(edges, intervals, expected):
 spans = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 200), min_size=2, max_size=8, unique=True), spans)
 def test_good_time_is_a_sum_over_single_seconds(edges, lengths):
     edges = sorted(edges)
@@ -71,6 +72,7 @@ def test_number_of_bins(length, width, bins):
     assert len(fixed_edges(*seconds(0, length), width)) == bins + 1
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 5000), st.floats(0.1, 2000))
 def test_edges_rise_and_cover_the_time(length, width):
     start, stop = seconds(0, length)

@@ -135,6 +135,7 @@ class Attitude:
         wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
         wcs.wcs.cunit = ["deg", "deg"]
         wcs.wcs.crval = np.rad2deg([ra, dec])
+        wcs.wcs.lonpole = 180.0  # the default is another at the celestial poles
         wcs.wcs.crpix = [
             SKY_CENTRE + 1 - self.misalignment.y / SKY_PIXEL,
             SKY_CENTRE + 1 + self.misalignment.z / SKY_PIXEL,
