@@ -102,13 +102,13 @@ def test_a_relative_change_of_the_background_is_answered_as_claimed(simulated, f
     added = np.add.reduceat(more, first, axis=1)[:, :-1]
     inside = (CHANNELS >= 28) & (CHANNELS < 80)
     before = drawn[:, inside].sum() - band_response(fitted, BAND).expected.sum()
-    refitted = refit_thresholds(fitted, spectra.counts + added, np.ones(N_PIXELS))
+    refitted = refit_thresholds(fitted, spectra.counts + added)
     after = (drawn + more)[:, inside].sum() - band_response(refitted, BAND).expected.sum()
     assert after - before == pytest.approx(0.1 * band_response(fitted, BAND).background.sum(), rel=0.1)
 
 
 def test_refitting_the_same_spectra_changes_nothing(simulated, fitted):
-    again = refit_thresholds(fitted, simulated[1].counts, np.ones(N_PIXELS))
+    again = refit_thresholds(fitted, simulated[1].counts)
     assert np.abs(again.energy_kev - fitted.energy_kev).mean() < 0.1
     assert np.array_equal(again.background, fitted.background)
 

@@ -65,11 +65,11 @@ def test_pixels_without_variance_or_flux_add_nothing():
 
 def test_the_nearest_pixel_is_taken_and_nothing_beyond_the_edge():
     flux = np.arange(35, dtype=float).reshape(SHAPE)
-    sums = added((flux, np.ones(SHAPE), np.ones(SHAPE)), to_input=lambda column, row: (column + 2.4, row - 0.6))
-    assert sums.flux[1, 0] == flux[0, 2]
-    assert sums.flux[4, 4] == flux[3, 6]
+    sums = added((flux, np.ones(SHAPE), np.ones(SHAPE)), to_input=lambda column, row: (column + 2.6, row - 1.4))
+    assert sums.flux[1, 0] == flux[0, 3]
+    assert sums.flux[4, 3] == flux[3, 6]
     assert np.isnan(sums.flux[0, 0])
-    assert np.isnan(sums.flux[2, 5])
+    assert np.isnan(sums.flux[2, 4])
 
 
 def test_places_without_an_image_pixel_are_nan_in_the_map():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from integral_oda.imaging import search
 from integral_oda.imaging.search import FieldModel, find_new_sources, locate, measure, osa_radius_arcmin
 from integral_oda.instrument.attitude import SKY_PIXEL
 from integral_oda.instrument.mask import GHOST_PERIOD_PIXELS
@@ -112,6 +113,15 @@ def test_a_source_at_a_ghosts_place_is_a_source(model_of):
     found = find_new_sources(model, [place], 7.0)
     assert len(found) == 1
     assert offset_arcmin(found[0].tangents, ghost) < 1
+
+
+def test_an_excess_that_a_source_a_period_away_explains_better_is_a_ghost(model_of):
+    place, ghost = (0.09, 0.08), (0.09 - GHOST_PERIOD_PIXELS * SKY_PIXEL, 0.08)
+    gain = model_of([LitSource(*place, CRAB)]).likelihood_at([])
+    strengths = np.sqrt(gain([place, ghost]))
+    assert strengths[1] > 7
+    assert search._is_ghost(gain, ghost, float(strengths[1]))
+    assert not search._is_ghost(gain, place, float(strengths[0]))
 
 
 def test_an_empty_field_has_no_source(model_of):
