@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from closed_loop import REPORTS, ZONES, Tangents, draw_place
+from closed_loop_report import write_markdown
 
 from integral_oda.archive.events import EventList, read_events
 from integral_oda.archive.sample import fetch_sample
@@ -58,7 +59,8 @@ class Window:
         events, counted = self.selected, np.zeros((DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1], len(SPECTRUM_EDGES) + 1))
         bins = np.searchsorted(SPECTRUM_EDGES, np.asarray(events.energy_kev), side="right")
         np.add.at(counted, (np.asarray(events.pixel), bins), 1)
-        fitted = refit_thresholds(self.efficiency.thresholds, counted[:, 1:-1], np.ones(len(counted)))
+        all_pixels = replace(self.efficiency.thresholds, amplitude=np.ones(len(counted)))
+        fitted = refit_thresholds(all_pixels, counted[:, 1:-1])
         plane = fitted.energy_kev.reshape(DETECTOR_SHAPE)
         plane[self.efficiency.usable] = self.efficiency.threshold_kev
         return LowThresholds(plane, self.efficiency.sigma_kev, TURN_ON_TAIL)
@@ -199,6 +201,7 @@ def main() -> None:
         "injections": [asdict(i) for i in injections],
     }
     (REPORTS / "blind_injections.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_markdown(REPORTS)
     for row in report["ratios"]:
         print({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
 

@@ -1,7 +1,8 @@
 """Closed loop on clean truth: shadowgrams drawn from known sources, fitted by the native engine.
 
 Run: python benchmarks/closed_loop.py [--scale 1.0] [--seed 1] [--only PART ...]; writes closed_loop.json and
-closed_loop.md in benchmarks/reports. ``--scale 0.1`` draws a tenth of the trials.
+closed_loop.md in benchmarks/reports. ``--scale 0.1`` draws a tenth of the trials; parts that are not run stay
+as an earlier run left them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from closed_loop_report import write_markdown
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
@@ -82,7 +84,8 @@ def draw_clean_plane(rng: np.random.Generator) -> Plane:
     inside = (BAND.e1_kev <= CHANNELS) & (BAND.e2_kev > CHANNELS)
     background = spectrum / spectrum[inside].sum() * BACKGROUND_RATE * live_time_s / N_PIXELS
     energy = np.full(int(usable.sum()), LOW_THRESHOLD_KEV)
-    thresholds = Thresholds(energy, threshold_sigma_kev(REVOLUTION), LOW_THRESHOLD_KEV, 1.0, background)
+    sigma, alone = threshold_sigma_kev(REVOLUTION), np.ones(len(energy))
+    thresholds = Thresholds(energy, sigma, LOW_THRESHOLD_KEV, 1.0, background, alone)
     return Plane(usable, thresholds, live_time_s)
 
 
@@ -360,13 +363,17 @@ def run(scale: float, seed: int, only: list[str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run and write the report."""
+    """Run, and write what was run beside what an earlier run found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     arguments = parser.parse_args()
-    print(json.dumps(run(arguments.scale, arguments.seed, arguments.only), indent=1))
+    path = REPORTS / "closed_loop.json"
+    report = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    report |= run(arguments.scale, arguments.seed, arguments.only)
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_markdown(REPORTS)
 
 
 if __name__ == "__main__":

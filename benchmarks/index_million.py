@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import random
 import sqlite3
@@ -68,17 +69,20 @@ def synthetic(numbers: range) -> Iterator[Entry]:
 
 
 def measure(action: Callable[[], object], rounds: int = ROUNDS) -> dict[str, float]:
-    """Milliseconds of an action: median, 99th percentile, longest."""
-    times = []
+    """Milliseconds of an action: median, 99th percentile, longest, and the 99th percentile of its processor time."""
+    times, busy = [], []
     for _ in range(rounds):
-        begin = time.perf_counter()
+        begin, begin_busy = time.perf_counter(), time.thread_time()
         action()
         times.append(1e3 * (time.perf_counter() - begin))
+        busy.append(1e3 * (time.thread_time() - begin_busy))
     times.sort()
+    busy.sort()
     return {
         "median_ms": round(statistics.median(times), 3),
         "p99_ms": round(times[int(0.99 * rounds)], 3),
         "longest_ms": round(times[-1], 3),
+        "processor_p99_ms": round(busy[int(0.99 * rounds)], 3),
     }
 
 
@@ -138,13 +142,17 @@ def main() -> None:
         times = look_ups(store, entries)
         size = store.index.path.stat().st_size
         store.close()
-    worst = max(item["p99_ms"] for item in times.values())
+    looks = [item for name, item in times.items() if name != "save a result"]
+    worst = max(item["p99_ms"] for item in looks)
     report = {
         "entries": entries,
         "seconds_to_fill": round(seconds, 1),
         "index_bytes": size,
-        "p99_of_the_slowest_ms": worst,
+        "p99_of_the_slowest_look_up_ms": worst,
+        "p99_of_the_slowest_look_up_processor_ms": max(item["processor_p99_ms"] for item in looks),
         "all_under_5_ms": worst < 5,
+        "load_average_at_the_end": round(os.getloadavg()[0], 2),
+        "cores": os.cpu_count(),
         "times": times,
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,

@@ -9,6 +9,8 @@ from integral_oda.imaging.efficiency import (
     PixelSpectra,
     band_response,
     fit_thresholds,
+    mean_level,
+    mean_level,
     pixel_rates,
     refit_thresholds,
     threshold_sigma_kev,
@@ -121,6 +123,23 @@ def test_rates_between_edges_add_up_to_the_bands(fitted):
     assert source.sum(axis=1) == pytest.approx(response.efficiency, rel=1e-6)
 
 
+def test_the_mean_level_is_what_was_added(fitted):
+    response = band_response(fitted, BAND)
+    added = 0.2 * response.background + 3.0 * response.source
+    # Both answers rise with the threshold alike, so that only their sum is well told.
+    background, source = mean_level(response, added)
+    told = background * response.background + source * response.source
+    assert told == pytest.approx(added, rel=0.05)
+    assert mean_level(response, np.zeros(N_PIXELS)) == pytest.approx((0, 0))
+
+
+def test_a_level_is_expected_and_no_excess_is_left_of_it(fitted):
+    response = band_response(fitted, BAND)
+    levelled = band_response(fitted, BAND, (0.2, 3.0))
+    assert levelled.expected - response.expected == pytest.approx(0.2 * response.background + 3.0 * response.source)
+    assert levelled.efficiency == pytest.approx(response.efficiency)
+
+
 def test_a_shadowgram_has_the_answers_of_its_pixels(fitted):
     usable = np.zeros((134, 130), bool)
     usable.ravel()[np.flatnonzero(active_pixels())[:N_PIXELS]] = True
@@ -128,7 +147,8 @@ def test_a_shadowgram_has_the_answers_of_its_pixels(fitted):
     live[60:] = 3000.0
     counts = np.random.default_rng(53).poisson(30, (134, 130)).astype(float)
     shadowgram = build_shadowgram(counts, usable, fitted, BAND, live)
-    response = band_response(fitted, BAND)
+    plain = band_response(fitted, BAND)
+    response = band_response(fitted, BAND, mean_level(plain, counts[usable] - plain.expected))
     assert shadowgram.live_time_s == pytest.approx(live[usable].mean())
     assert shadowgram.flat(shadowgram.source_response) == pytest.approx(response.source * live[usable] / OPEN_PIXELS)
     assert shadowgram.excess == pytest.approx(counts[usable] - response.expected)

@@ -10,7 +10,7 @@ same events as the image: what it takes up of a source, and what it leaves uncer
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ __all__ = [
     "Thresholds",
     "band_response",
     "fit_thresholds",
+    "mean_level",
     "pixel_rates",
     "refit_thresholds",
     "threshold_sigma_kev",
@@ -35,7 +36,8 @@ __all__ = [
 STEP_KEV = 0.5
 CHANNELS = np.arange(15.0, 1000.0, STEP_KEV)
 """Lower edges of the fine energy grid, keV."""
-THRESHOLD_GRID = np.arange(8.0, 66.01, 0.25)
+_GRID_STEP_KEV = 0.25
+THRESHOLD_GRID = np.arange(8.0, 66.01, _GRID_STEP_KEV)
 SPECTRUM_EDGES = np.array([16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48, 50, 52, 56, 60, 65, 70,
                            80, 90, 100.0])  # fmt: skip
 _TAIL = 0.03
@@ -76,6 +78,8 @@ class Thresholds:
         The prior: mean and 1 sigma spread of the thresholds.
     background : ndarray
         ``(1970,)`` background of a pixel with full efficiency, counts per channel of 0.5 keV.
+    amplitude : ndarray
+        ``(n_pixels,)`` rate of each pixel relative to the background alone; not 1 where bright sources light it.
     """
 
     energy_kev: Array
@@ -83,6 +87,7 @@ class Thresholds:
     centre_kev: float
     width_kev: float
     background: Array
+    amplitude: Array
 
 
 def threshold_sigma_kev(revolution: int) -> float:
@@ -110,15 +115,16 @@ def fit_thresholds(
     same_pixels = start is not None and len(start.energy_kev) == len(scale)
     thresholds = start.energy_kev if start is not None and same_pixels else np.full(len(scale), centre)
     for _ in range(_ROUNDS if start is None else _FURTHER_ROUNDS):
+        prior = (centre, width, sigma_kev)
         background = _background(spectra.total, thresholds, scale, centre, turn_on, sigma_kev)
-        model = _rebin(turn_on * background)
-        thresholds = _most_probable(spectra.counts, model, scale, (centre, width, sigma_kev))
+        thresholds = _most_probable(spectra.counts, _rebin(turn_on * background), scale, prior)
         centre = float(np.median(thresholds))
         width = float(np.clip(1.4826 * np.median(np.abs(thresholds - centre)), 1.0, 8.0)) * 1.1
-    return Thresholds(thresholds, sigma_kev, centre, width, background)
+    # The prior of the last fit goes with its thresholds, so that a fit of other counts starts from the same
+    return Thresholds(thresholds, sigma_kev, prior[0], prior[1], background, scale)
 
 
-def refit_thresholds(thresholds: Thresholds, counts: Array, amplitude: Array) -> Thresholds:
+def refit_thresholds(thresholds: Thresholds, counts: Array) -> Thresholds:
     """Fit the thresholds of other pixel spectra with the background and prior of an earlier fit.
 
     Parameters
@@ -126,12 +132,10 @@ def refit_thresholds(thresholds: Thresholds, counts: Array, amplitude: Array) ->
     thresholds : Thresholds
     counts : ndarray
         ``(n_pixels, 25)``.
-    amplitude : ndarray
-        ``(n_pixels,)`` as in `fit_thresholds`.
     """
     model = _rebin(_turn_on_table(thresholds.sigma_kev) * thresholds.background)
     prior = (thresholds.centre_kev, thresholds.width_kev, thresholds.sigma_kev)
-    return replace(thresholds, energy_kev=_most_probable(counts, model, amplitude, prior))
+    return replace(thresholds, energy_kev=_most_probable(counts, model, thresholds.amplitude, prior))
 
 
 def pixel_rates(thresholds: Thresholds, edges_kev: Array, band: EnergyBand) -> tuple[Array, Array]:
@@ -188,7 +192,9 @@ def _background(
     total: Array, thresholds: Array, scale: Array, centre: float, turn_on: Array, sigma_kev: float
 ) -> Array:
     """Background of a fully efficient pixel; a power law below the energy where most pixels are on."""
-    share = np.bincount(np.rint((thresholds - THRESHOLD_GRID[0]) / 0.25).astype(int), scale, len(THRESHOLD_GRID))
+    share = np.bincount(
+        np.rint((thresholds - THRESHOLD_GRID[0]) / _GRID_STEP_KEV).astype(int), scale, len(THRESHOLD_GRID)
+    )
     background = total / np.maximum(share @ turn_on, 1e-9)
     reliable = np.searchsorted(CHANNELS, centre + 1.6 * sigma_kev)
     level = background[reliable : reliable + 8].mean()
@@ -207,12 +213,12 @@ def _peak(likelihood: Array) -> Array:
     rows = np.arange(len(likelihood))
     left, top, right = (likelihood[rows, best + k] for k in (-1, 0, 1))
     curvature = np.minimum(left - 2 * top + right, -1e-6)
-    return THRESHOLD_GRID[best] + np.clip(0.5 * (left - right) / curvature, -0.5, 0.5) * 0.25
+    return THRESHOLD_GRID[best] + np.clip(0.5 * (left - right) / curvature, -0.5, 0.5) * _GRID_STEP_KEV
 
 
 def _at(thresholds: Array, table: Array) -> Array:
     """Rows of a table over the threshold grid, linear between grid points."""
-    position = np.clip((thresholds - THRESHOLD_GRID[0]) / 0.25, 0, len(THRESHOLD_GRID) - 1.001)
+    position = np.clip((thresholds - THRESHOLD_GRID[0]) / _GRID_STEP_KEV, 0, len(THRESHOLD_GRID) - 1.001)
     low = position.astype(int)
     part = (position - low).reshape(-1, *[1] * (table.ndim - 1))
     result: Array = table[low] * (1 - part) + table[low + 1] * part
@@ -244,34 +250,80 @@ class Response:
     variance: Array
 
 
-def band_response(thresholds: Thresholds, band: EnergyBand) -> Response:
+def band_response(thresholds: Thresholds, band: EnergyBand, level: tuple[float, float] = (0.0, 0.0)) -> Response:
     """Expected background and linear answers of every pixel in a band.
 
     A change of the counts moves the fitted threshold by V sum(u dn / mu), with u the derivative of the
-    spectrum to the threshold and V the posterior variance; the excess is what is left of the change.
+    spectrum to the threshold and V the posterior variance, and with it the expected counts; the excess
+    is what is left of the change.
+
+    Parameters
+    ----------
+    thresholds : Thresholds
+    band : EnergyBand
+    level : tuple of float
+        What to add to the expected counts, in units of the answer to the background and of that to a
+        source: the mean excess of a window (`mean_level`). It depends on the threshold, so it has to be
+        part of what moves with it; fitted afterwards it would take up a share of every source.
     """
-    inside = (band.e1_kev <= CHANNELS) & (band.e2_kev > CHANNELS)
-    turn_on = _turn_on_table(thresholds.sigma_kev)
-    model = turn_on * thresholds.background
-    source = turn_on * _source_shape(inside)
-    slope = np.gradient(model, 0.25, axis=0)
-    expected = model[:, inside].sum(axis=1)
-    band_slope = np.gradient(expected, 0.25)
-    used = SPECTRUM_EDGES[:-1] >= thresholds.centre_kev - 2.5 * thresholds.sigma_kev
-    spectrum, spectrum_slope, source_spectrum = (_rebin(a)[:, used] for a in (model, slope, source))
-    posterior = 1 / ((spectrum_slope**2 / spectrum).sum(axis=1) + thresholds.width_kev**-2)
-    shift = band_slope * posterior
-    columns = np.stack(
-        [
-            expected,
-            source[:, inside].sum(axis=1) - shift * (spectrum_slope * source_spectrum / spectrum).sum(axis=1),
-            source[:, inside].sum(axis=1),
-            expected - shift * spectrum_slope.sum(axis=1),
-            np.maximum(expected - shift * band_slope, 0.05 * expected),
-        ],
-        axis=1,
-    )
-    return Response(*_at(thresholds.energy_kev, columns).T)
+    tables = _BandTables(thresholds, band)
+    expected = tables.model
+    if any(level):
+        plain = tables.response(tables.model)
+        expected = tables.model + level[0] * plain.background + level[1] * plain.source
+    response = tables.response(expected)
+    at_pixels = (_at(thresholds.energy_kev, getattr(response, item.name)) for item in fields(Response))
+    return Response(*at_pixels)
+
+
+def mean_level(response: Response, excess: Array) -> tuple[float, float]:
+    """Mean excess of a window, in units of the answers to background and source.
+
+    Weighted least squares; a weak prior of the size of the background itself keeps the two apart where
+    all pixels answer to both alike.
+
+    Parameters
+    ----------
+    response : Response
+    excess : ndarray
+        ``(n_pixels,)`` counts above the expected ones.
+    """
+    design = np.column_stack([response.background, response.source])
+    weighted = design / response.variance[:, None]
+    mean = design.mean(axis=0)
+    prior = np.diag((mean / mean[0]) ** 2)
+    background, source = np.linalg.solve(weighted.T @ design + prior, weighted.T @ excess)
+    return float(background), float(source)
+
+
+class _BandTables:
+    """Counts of a band as functions of the threshold, on `THRESHOLD_GRID`."""
+
+    def __init__(self, thresholds: Thresholds, band: EnergyBand) -> None:
+        inside = (band.e1_kev <= CHANNELS) & (band.e2_kev > CHANNELS)
+        turn_on = _turn_on_table(thresholds.sigma_kev)
+        model, source = turn_on * thresholds.background, turn_on * _source_shape(inside)
+        used = SPECTRUM_EDGES[:-1] >= thresholds.centre_kev - 2.5 * thresholds.sigma_kev
+        slope = np.gradient(model, _GRID_STEP_KEV, axis=0)
+        spectrum, spectrum_slope, source_spectrum = (_rebin(a)[:, used] for a in (model, slope, source))
+        self.model, self.efficiency = model[:, inside].sum(axis=1), source[:, inside].sum(axis=1)
+        self._model_slope = np.gradient(self.model, _GRID_STEP_KEV)
+        self._posterior = 1 / ((spectrum_slope**2 / spectrum).sum(axis=1) + thresholds.width_kev**-2)
+        self._pull_of_source = (spectrum_slope * source_spectrum / spectrum).sum(axis=1)
+        self._pull_of_background = spectrum_slope.sum(axis=1)
+
+    def response(self, expected: Array) -> Response:
+        """Answers where so many counts are expected at each threshold."""
+        slope = np.gradient(expected, _GRID_STEP_KEV)
+        shift = slope * self._posterior
+        variance = self.model - 2 * shift * self._model_slope + slope * shift
+        return Response(
+            expected=expected,
+            source=self.efficiency - shift * self._pull_of_source,
+            efficiency=self.efficiency,
+            background=self.model - shift * self._pull_of_background,
+            variance=np.maximum(variance, 0.05 * self.model),
+        )
 
 
 def _source_shape(inside: NDArray[np.bool_]) -> Array:

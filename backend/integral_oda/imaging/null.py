@@ -10,6 +10,7 @@ from integral_oda.imaging.efficiency import (
     SPECTRUM_EDGES,
     Thresholds,
     band_response,
+    mean_level,
     pixel_rates,
     refit_thresholds,
 )
@@ -22,7 +23,7 @@ def draw_null_excess(
     thresholds: Thresholds,
     band: EnergyBand,
     source_counts: Array,
-    structure: Array,
+    background_counts: Array,
     generator: np.random.Generator,
 ) -> Array:
     """Excess of one Poisson draw of background, its structure and the sources, thresholds fitted anew.
@@ -34,8 +35,8 @@ def draw_null_excess(
     band : EnergyBand
     source_counts : ndarray
         ``(n_usable,)`` counts that the fitted sources have in the band at full efficiency.
-    structure : ndarray
-        ``(n_usable,)`` fitted relative structure of the background.
+    background_counts : ndarray
+        ``(n_usable,)`` fitted background in the band, its structure included.
     generator : `numpy.random.Generator`
 
     Returns
@@ -44,13 +45,14 @@ def draw_null_excess(
         ``(n_usable,)`` counts above the expected ones.
     """
     edges = np.unique(np.concatenate([SPECTRUM_EDGES, [band.e1_kev, band.e2_kev]]))
+    inside = (edges[:-1] >= band.e1_kev) & (edges[:-1] < band.e2_kev)
     background, source = pixel_rates(thresholds, edges, band)
-    level = np.clip(1 + structure, 0.0, None)
-    drawn = generator.poisson(background * level[:, None] + source * np.clip(source_counts, 0.0, None)[:, None])
-    spectrum = _gathered(drawn, edges, SPECTRUM_EDGES)
-    counts = drawn[:, (edges[:-1] >= band.e1_kev) & (edges[:-1] < band.e2_kev)].sum(axis=1)
-    refitted = refit_thresholds(thresholds, spectrum, np.ones(len(counts)))
-    left: Array = counts - band_response(refitted, band).expected
+    scale = np.clip(background_counts / np.maximum(background[:, inside].sum(axis=1), 1e-9), 0.0, None)
+    drawn = generator.poisson(background * scale[:, None] + source * np.clip(source_counts, 0.0, None)[:, None])
+    counts = drawn[:, inside].sum(axis=1)
+    refitted = refit_thresholds(thresholds, _gathered(drawn, edges, SPECTRUM_EDGES))
+    plain = band_response(refitted, band)
+    left: Array = counts - band_response(refitted, band, mean_level(plain, counts - plain.expected)).expected
     return left
 
 

@@ -214,8 +214,9 @@ def find_new_sources(
 ) -> list[FittedSource]:
     """Search the residual sky for sources that the model lacks.
 
-    An excess counts if it stands ``threshold`` times the local noise of the residual map, if its fitted
-    PIF does so too, and if none of its eight ghost places explains it better.
+    An excess counts if it stands out of the residual map, if its fitted PIF has ``threshold`` times the local
+    noise everywhere in the 90 % region of its place (a fit that is free to choose its place among all of the
+    sky finds 5 sigma in every ninth empty field), and if none of its eight ghost places explains it better.
 
     Parameters
     ----------
@@ -254,7 +255,7 @@ def _next_source(
             continue
         place, _ = locate(model, trials[int(strengths.argmax())], others, float(strengths.max()))
         strength = float(np.sqrt(gain([place])[0]))
-        if strength >= needed and not _is_ghost(gain, place, strength):
+        if strength**2 >= needed**2 + _DELTA_90 and not _is_ghost(gain, place, strength):
             return place
     return None
 

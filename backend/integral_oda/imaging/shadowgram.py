@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.imaging.efficiency import Thresholds, band_response
+from integral_oda.imaging.efficiency import Thresholds, band_response, mean_level
 from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 
@@ -78,7 +78,8 @@ def build_shadowgram(
     live_time : ndarray
         ``(134, 130)`` live time of each pixel, s.
     """
-    response = band_response(thresholds, band)
+    plain = band_response(thresholds, band)
+    response = band_response(thresholds, band, mean_level(plain, counts[usable] - plain.expected))
     source = response.source * live_time[usable] / OPEN_PIXELS
     variance = np.maximum(response.variance, _LEAST_VARIANCE)
     return Shadowgram(

@@ -143,4 +143,4 @@ class Covariance:
         amplitude, _ = self.fit(values, design)
         left = values - design @ amplitude
         normal = self.smooth.T @ (self.smooth / self.variance[:, None])
-        return left - self.smooth @ np.linalg.solve(normal, self.smooth.T @ (left / self.variance))
+        return left - self.smooth @ np.linalg.lstsq(normal, self.smooth.T @ (left / self.variance))[0]

@@ -31,7 +31,16 @@ from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, OPEN_PIX
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
 
-__all__ = ["CatI", "DetectorEfficiency", "Effi", "FieldSources", "live_time_map"]
+__all__ = [
+    "CatI",
+    "DetectorEfficiency",
+    "Effi",
+    "FieldSources",
+    "channel_counts",
+    "live_time_map",
+    "not_noisy_below",
+    "quiet_pixels",
+]
 
 
 FIELD_RADIUS_DEG = 21.0
@@ -77,6 +86,8 @@ class DetectorEfficiency:
         ``(n_usable,)``.
     background : ndarray
         ``(1970,)`` counts of a fully efficient pixel per 0.5 keV.
+    amplitude : ndarray
+        ``(n_usable,)`` rate of each pixel relative to the background alone.
     sigma_kev, centre_kev, width_kev : float
         Of the turn-on and of the thresholds' prior.
     """
@@ -84,6 +95,7 @@ class DetectorEfficiency:
     usable: NDArray[np.bool_]
     threshold_kev: Array
     background: Array
+    amplitude: Array
     sigma_kev: float
     centre_kev: float
     width_kev: float
@@ -91,8 +103,14 @@ class DetectorEfficiency:
     @property
     def thresholds(self) -> Thresholds:
         """As the imaging functions take them."""
-        return Thresholds(np.asarray(self.threshold_kev), self.sigma_kev, self.centre_kev, self.width_kev,
-                          np.asarray(self.background))  # fmt: skip
+        return Thresholds(
+            energy_kev=np.asarray(self.threshold_kev),
+            sigma_kev=self.sigma_kev,
+            centre_kev=self.centre_kev,
+            width_kev=self.width_kev,
+            background=np.asarray(self.background),
+            amplitude=np.asarray(self.amplitude),
+        )
 
 
 class CatI:
@@ -148,11 +166,11 @@ class Effi:
     ) -> DetectorEfficiency:
         """Fit from the events; where bright sources light pixels, once more with their rates."""
         events, good, dead, field = inputs
-        channels = _channel_counts(events, good)
+        channels = channel_counts(events, good)
         sigma = threshold_sigma_kev(events.revolution)
-        usable = _quiet_pixels(channels, np.asarray(events.good_pixels))
+        usable = quiet_pixels(channels, np.asarray(events.good_pixels))
         fitted = fit_thresholds(_spectra(channels, usable), sigma)
-        usable = usable & _not_noisy_below(channels, usable, fitted)
+        usable = usable & not_noisy_below(channels, usable, fitted)
         fitted = fit_thresholds(_spectra(channels, usable), sigma, start=fitted)
         usable = _without_high_thresholds(usable, fitted)
         if usable.sum() < _FEWEST_PIXELS:
@@ -162,8 +180,15 @@ class Effi:
         amplitude = _bright_amplitude(channels, usable, fitted, live_time_map(good, dead), field)
         if amplitude is not None:
             fitted = fit_thresholds(spectra, sigma, amplitude, start=fitted)
-        return DetectorEfficiency(usable, fitted.energy_kev, fitted.background, fitted.sigma_kev, fitted.centre_kev,
-                                  fitted.width_kev)  # fmt: skip
+        return DetectorEfficiency(
+            usable=usable,
+            threshold_kev=fitted.energy_kev,
+            background=fitted.background,
+            amplitude=fitted.amplitude,
+            sigma_kev=fitted.sigma_kev,
+            centre_kev=fitted.centre_kev,
+            width_kev=fitted.width_kev,
+        )
 
     def save(self, value: DetectorEfficiency, folder: Path) -> None:
         """Write the maps."""
@@ -174,7 +199,7 @@ class Effi:
         return load_record(DetectorEfficiency, folder)
 
 
-def _channel_counts(events: SelectedEvents, good: GoodTime) -> tuple[Array, NDArray[np.int64]]:
+def channel_counts(events: SelectedEvents, good: GoodTime) -> tuple[Array, NDArray[np.int64]]:
     """Counts of each pixel in the bins of `SPECTRUM_EDGES` and above, and channel and pixel of every event."""
     inside = good.inside(np.asarray(events.time_ijd))
     energy = np.asarray(events.energy_kev)
@@ -194,7 +219,7 @@ def _spectra(channels: tuple[Array, NDArray[np.int64]], usable: NDArray[np.bool_
     return PixelSpectra(cube[usable.ravel(), 1:-1], total.astype(float))
 
 
-def _quiet_pixels(channels: tuple[Array, NDArray[np.int64]], good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def quiet_pixels(channels: tuple[Array, NDArray[np.int64]], good: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Pixels whose counts above 16 keV are between half and two and a half times their module's median."""
     counts = channels[0][:, 1:].sum(axis=1).reshape(DETECTOR_SHAPE)
     quiet = np.zeros(DETECTOR_SHAPE, dtype=bool)
@@ -208,7 +233,7 @@ def _quiet_pixels(channels: tuple[Array, NDArray[np.int64]], good: NDArray[np.bo
     return quiet
 
 
-def _not_noisy_below(
+def not_noisy_below(
     channels: tuple[Array, NDArray[np.int64]], usable: NDArray[np.bool_], fitted: Thresholds
 ) -> NDArray[np.bool_]:
     """Pixels without an excess of counts below the energy where the detector switches on."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
 from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, SelectedEvents
@@ -25,7 +26,17 @@ from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import Source
 
-__all__ = ["BinI", "BkgI", "Ima", "WindowImage", "band_energy_kev", "counts_in_band"]
+__all__ = [
+    "BinI",
+    "BkgI",
+    "Ima",
+    "WindowImage",
+    "band_energy_kev",
+    "band_maps",
+    "counts_in_band",
+    "noise_numbers",
+    "noise_region",
+]
 
 
 MASKED_RADIUS_PIXELS = 5.0
@@ -117,9 +128,9 @@ class Ima:
         fit = fit_field(covariances, bands, field, attitude, parameters["threshold"], parameters.get("at", []))
         images, noise = [], []
         for k, band in enumerate(bands):
-            maps, null = _band_maps(fit, k, efficiency, band)
+            maps, null = band_maps(fit, k, efficiency, band)
             images.append(_sky_image(maps, fit, k, attitude, _keywords(events, good, dead)))
-            noise.append(_noise(maps, null, fit, band))
+            noise.append(noise_numbers(maps, null, fit, band))
         return WindowImage(images, fit.sources, noise)
 
     def save(self, value: WindowImage, folder: Path) -> None:
@@ -154,7 +165,7 @@ def load_window_image(folder: Path) -> WindowImage:
     return WindowImage(read_sky_images(folder / "images.fits"), sources, lists["noise"])
 
 
-def _band_maps(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand) -> tuple[SkyMaps, Array]:
+def band_maps(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand) -> tuple[SkyMaps, Array]:
     """Maps of what is left in a band, and the significance map of a Poisson draw of the model."""
     model = fit.models[k]
     covariance = model.covariance
@@ -169,14 +180,14 @@ def _band_maps(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: Ener
 def _null_residual(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand, residual: Array) -> Array:
     model = fit.models[k]
     covariance, shadowgram = model.covariance, model.covariance.shadowgram
-    relative = covariance.structure(residual) / np.maximum(shadowgram.flat(shadowgram.background_response), 1e-9)
+    background = shadowgram.flat(shadowgram.expected) + covariance.structure(residual)
     energy = band_energy_kev(band)
     counts = np.zeros(int(shadowgram.usable.sum()))
     for place, flux in zip(fit.places, fit.fluxes[k], strict=True):
         counts += flux * pixel_illumination(*place, energy_kev=energy)[shadowgram.usable]
     counts *= shadowgram.live_time_s / OPEN_PIXELS
     generator = np.random.default_rng(NULL_SEED)
-    drawn = draw_null_excess(efficiency.thresholds, band, counts, relative, generator)
+    drawn = draw_null_excess(efficiency.thresholds, band, counts, background, generator)
     design = model.design(fit.places)
     fluxes, _ = covariance.fit(drawn, design)
     left: Array = drawn - design @ fluxes
@@ -224,14 +235,9 @@ def _keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime) -> dict[st
     }
 
 
-def _noise(maps: SkyMaps, null: Array, fit: FieldFit, band: EnergyBand) -> dict[str, Any]:
+def noise_numbers(maps: SkyMaps, null: Array, fit: FieldFit, band: EnergyBand) -> dict[str, Any]:
     """Noise of the residual significance map where it is at most `NOISE_VARIANCE_RANGE` times the least variance."""
-    variance = np.where(maps.variance > 0, maps.variance, np.inf)
-    region = np.isfinite(maps.significance) & (variance < NOISE_VARIANCE_RANGE * variance.min())
-    rows, columns = np.indices(region.shape)
-    for place in fit.places:
-        column, row = tangents_to_pixel(*place)
-        region &= np.hypot(rows - row, columns - column) > MASKED_RADIUS_PIXELS
+    region = noise_region(maps, fit)
     values, drawn = maps.significance[region], null[region]
     return {
         **asdict_band(band),
@@ -241,6 +247,17 @@ def _noise(maps: SkyMaps, null: Array, fit: FieldFit, band: EnergyBand) -> dict[
         "largest_excess": float(values.max()),
         "sources_masked": len(fit.places),
     }
+
+
+def noise_region(maps: SkyMaps, fit: FieldFit) -> NDArray[np.bool_]:
+    """Sky pixels that the noise is measured on: of little variance and away from the sources; ``(400, 400)``."""
+    variance = np.where(maps.variance > 0, maps.variance, np.inf)
+    region = np.isfinite(maps.significance) & (variance < NOISE_VARIANCE_RANGE * variance.min())
+    rows, columns = np.indices(region.shape)
+    for place in fit.places:
+        column, row = tangents_to_pixel(*place)
+        region &= np.hypot(rows - row, columns - column) > MASKED_RADIUS_PIXELS
+    return region
 
 
 def asdict_band(band: EnergyBand) -> dict[str, float]:

@@ -45,6 +45,8 @@ class FieldFit:
         One a band, ``(n_places,)`` counts/s.
     sources : list of Source
         Those worth a line in the list, and those asked for.
+    names : list of str
+        Of every modelled source.
     """
 
     models: list[FieldModel]
@@ -52,6 +54,7 @@ class FieldFit:
     places: list[Tangents]
     fluxes: list[Array]
     sources: list[Source]
+    names: list[str]
 
 
 @dataclass
@@ -179,7 +182,7 @@ def _measured(
         )
         listed.append(_as_source(candidate, measured, attitude, forced=True))
     listed.sort(key=lambda source: (source.forced, -source.significance))
-    return FieldFit(models, bands, places, [f for f, _ in fits], listed)
+    return FieldFit(models, bands, places, [f for f, _ in fits], listed, [c.name for c in candidates])
 
 
 def source_band(band: EnergyBand, flux: float, error: float) -> SourceBand:
