@@ -10,7 +10,6 @@ from integral_oda.imaging.efficiency import (
     band_response,
     fit_thresholds,
     mean_level,
-    mean_level,
     pixel_rates,
     refit_thresholds,
     threshold_sigma_kev,
