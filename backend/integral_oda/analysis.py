@@ -23,7 +23,7 @@ from integral_oda.errors import (
     UnavailableError,
 )
 from integral_oda.folders import archive_root, store_root
-from integral_oda.query import MJD_OF_IJD_0, ImageQuery, LightCurveQuery, Query
+from integral_oda.query import MJD_OF_IJD_0, ImageQuery, LightCurveQuery, QualityQuery, Query
 from integral_oda.workflow.progress import Listener, StepEvent, silent
 
 if TYPE_CHECKING:
@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from integral_oda.workflow.plan import Plan
     from integral_oda.workflow.store import Store
 
-__all__ = ["ImageProducts", "LightCurveProducts", "Products", "analyse", "plan_query"]
+__all__ = ["ImageProducts", "LightCurveProducts", "Products", "QualityProducts", "analyse", "plan_query"]
 
 Position = tuple[str, float, float]
-SUMMARY_FILE, PROVENANCE_FILE = "summary.json", "provenance.json"
+SUMMARY_FILE, PROVENANCE_FILE, QUALITY_FILE = "summary.json", "provenance.json", "quality.json"
+_PRODUCT_SUFFIXES = (".fits", ".png", ".reg", ".html")
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,28 @@ class LightCurveProducts(Products):
         return [read_light_curve(path) for path in self.files if path.suffix == ".fits"]
 
 
+class QualityProducts(Products):
+    """The quality page of a window."""
+
+    @property
+    def verdict(self) -> str:
+        """``"keep"`` or ``"drop"``."""
+        return str(self.summary["verdict"])
+
+    @cached_property
+    def numbers(self) -> dict[str, Any]:
+        """All numbers of the page, as in ``quality.json``."""
+        numbers: dict[str, Any] = json.loads((self.folder / QUALITY_FILE).read_text(encoding="utf-8"))
+        return numbers
+
+
+_KINDS: dict[type[Query], type[Products]] = {
+    ImageQuery: ImageProducts,
+    LightCurveQuery: LightCurveProducts,
+    QualityQuery: QualityProducts,
+}
+
+
 @overload
 def analyse(
     query: ImageQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
@@ -132,6 +155,11 @@ def analyse(
     query: LightCurveQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
     strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
 ) -> LightCurveProducts: ...  # fmt: skip
+@overload
+def analyse(
+    query: QualityQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
+) -> QualityProducts: ...  # fmt: skip
 @overload
 def analyse(
     query: Query, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
@@ -151,7 +179,7 @@ def analyse(
 
     Parameters
     ----------
-    query : ImageQuery or LightCurveQuery
+    query : ImageQuery, LightCurveQuery or QualityQuery
     archive : Path, optional
         Root of the local archive, else the user's.
     store : str or Path, optional
@@ -167,7 +195,7 @@ def analyse(
 
     Returns
     -------
-    ImageProducts or LightCurveProducts
+    ImageProducts, LightCurveProducts or QualityProducts
 
     Raises
     ------
@@ -195,7 +223,7 @@ def analyse(
     made = lineage(execution, request.target, kept)
     provenance = prov_document(made, _versions(), query.model_dump(mode="json"))
     raw = {f"{item.scope} {name}": digest for item in made for name, digest in item.raw.items()}
-    kind = ImageProducts if isinstance(query, ImageQuery) else LightCurveProducts
+    kind = _KINDS[type(query)]
     return kind(folder, summary, provenance, raw)
 
 
@@ -304,7 +332,7 @@ def _position(text: str, extra: Sequence[CatalogSource]) -> Position:
 
 
 def _graph(query: Query, selection: _Selection, known: Sequence[CatalogSource]) -> Node:
-    from integral_oda.engines.native.graph import image_graph, light_curve_graph
+    from integral_oda.engines.native.graph import image_graph, light_curve_graph, quality_graph
 
     extra = [(s.name, s.ra_deg, s.dec_deg) for s in known]
     asked = _asked_source(query, known)
@@ -313,6 +341,8 @@ def _graph(query: Query, selection: _Selection, known: Sequence[CatalogSource]) 
         at = [*([] if asked is None else [asked]), *(_position(text, known) for text in query.at)]
         bands, threshold = query.energy_bands, query.detection_threshold
         return image_graph(selection.archive, selection.used, bands, threshold, extra, at, time)
+    if isinstance(query, QualityQuery):
+        return quality_graph(selection.archive, selection.used[0], query.energy_bands, extra)
     assert isinstance(query, LightCurveQuery)
     return light_curve_graph(selection.archive, selection.used, query.band, query.time_bin, asked, extra, time)
 
@@ -349,12 +379,13 @@ def _product_folder(request: _Request, execution: Execution, store: Store) -> Pa
 
 def _summary(query: Query, selection: _Selection, execution: Execution, folder: Path, seconds: float) -> dict[str, Any]:
     lists = json.loads((folder / "lists.json").read_text(encoding="utf-8"))
-    files = sorted(p.name for p in folder.iterdir() if p.suffix in (".fits", ".png", ".reg"))
+    files = sorted(p.name for p in folder.iterdir() if p.suffix in _PRODUCT_SUFFIXES or p.name == QUALITY_FILE)
     return {
         "query": query.model_dump(mode="json"),
         "science_windows": {"used": selection.used, "left_out": selection.left_out},
         "sources": lists.get("sources", []),
         "noise": lists.get("noise", []),
+        **{name: lists[name] for name in ("verdict", "reasons") if name in lists},
         "nodes": {"computed": execution.computed, "restored": execution.restored, "failed": execution.failed},
         "seconds": round(seconds, 3),
         "versions": _versions(),

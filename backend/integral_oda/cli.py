@@ -181,6 +181,28 @@ def light_curve_command(
             typer.echo(out / name)
 
 
+@app.command("inspect")
+def inspect_command(
+    scw: Annotated[str, typer.Argument(metavar="SCW", help="Science window.", show_default=False)],
+    out: OutFolder,
+    archive: ArchiveRoot = None,
+    store: StoreRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the quality page of a science window, with a verdict: keep or drop."""
+    from integral_oda.query import QualityQuery, make_query
+
+    query = make_query(QualityQuery, scw_list=(scw,))
+    way = _Way(
+        archive, store, out, as_json, strict=True, jobs=None, scheduler=None, dry_run=False, detach=False, crate=False
+    )
+    summary = way.carry_out(query)
+    if summary and not as_json:
+        typer.echo(f"{query.scw_list[0]}: {summary['verdict']}")
+        for reason in summary["reasons"]:
+            typer.echo(f"{reason['level']}: {reason['text']}")
+
+
 @dataclass(frozen=True)
 class _Way:
     """How a query is to be carried out, and where its results go."""

@@ -24,6 +24,7 @@ __all__ = [
     "MJD_OF_IJD_0",
     "ImageQuery",
     "LightCurveQuery",
+    "QualityQuery",
     "Query",
     "make_query",
     "parse_band",
@@ -266,6 +267,23 @@ class LightCurveQuery(Query):
     def band(self) -> EnergyBand:
         """The band as an `EnergyBand` value."""
         return EnergyBand(self.E1_keV, self.E2_keV)
+
+
+class QualityQuery(Query):
+    """The quality page of one science window, in the bands 28-80 and 80-200 keV."""
+
+    @model_validator(mode="after")
+    def _one_window_as_it_is(self) -> Self:
+        if len(self.scw_list) != 1:
+            raise ValueError("a quality page is about one science window")
+        if self.gti or self.phase or self.rate_range:
+            raise ValueError("a quality page is about the whole window: no gti, phase or rate_range")
+        return self
+
+    @property
+    def energy_bands(self) -> tuple[EnergyBand, ...]:
+        """The bands that are looked at."""
+        return EnergyBand(28.0, 80.0), EnergyBand(80.0, 200.0)
 
 
 def _check_order(e1: float, e2: float) -> None:

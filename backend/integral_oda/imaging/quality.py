@@ -31,7 +31,7 @@ __all__ = [
     "spectrum_shift",
 ]
 
-PIXEL_STATES = ("gap", "usable", "dead", "flagged", "noisy", "high threshold")
+PIXEL_STATES = ("gap", "usable", "dead", "flagged", "noisy", "too few counts", "high threshold")
 """Meaning of the numbers of `pixel_states`."""
 TUNGSTEN_KEV = 58.83
 """Mean of the K alpha lines of tungsten by their strengths, 59.32 (1) and 57.98 keV (0.58)."""
@@ -54,16 +54,17 @@ def pixel_states(
     all_counts : ndarray
         ``(134, 130)`` events of every kind.
     good, quiet, usable : ndarray of bool
-        ``(134, 130)``, each a part of the one before: neither dead nor flagged; nor noisy; nor of a high threshold.
+        ``(134, 130)``, each a part of the one before: neither dead nor flagged; nor of unusual rate; nor of a high
+        threshold.
 
     Returns
     -------
     ndarray of uint8
         ``(134, 130)`` indices into `PIXEL_STATES`.
     """
-    active = active_pixels()
-    cases = [~active, usable, all_counts == 0, ~good, ~quiet]
-    return np.select(cases, range(5), default=5).astype(np.uint8)
+    ordinary = float(np.median(all_counts[usable])) if usable.any() else 0.0
+    cases = [~active_pixels(), usable, all_counts == 0, ~good, ~quiet & (all_counts > ordinary), ~quiet]
+    return np.select(cases, range(6), default=6).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def spectrum_shift(counts: Array, reference: Array, edges_kev: Array) -> tuple[f
         Positive where the spectrum lies at higher energies; infinite error where it has no events.
     """
     step = float(edges_kev[1] - edges_kev[0])
-    width = max(round(_SMOOTHING_KEV / step), 1)
+    width = 2 * round(_SMOOTHING_KEV / step / 2) + 1
     smooth = np.convolve(reference, np.ones(width) / width, mode="same")
     used = (edges_kev[:-1] >= SHIFT_RANGE_KEV[0]) & (edges_kev[1:] <= SHIFT_RANGE_KEV[1])
     design = np.column_stack([smooth, -np.gradient(smooth, step)])[used]
@@ -260,6 +261,8 @@ class Limits:
         Smallest usable share of a module: less is a module that is off.
     gain_shift_kev : float
         Largest shift of a module's line, or of its spectrum against the other modules'.
+    rate_chi2 : float
+        Reduced chi squared of the rate in bins of 100 s against a constant that is worth a word.
     gap_fraction : float
         Share of the window lost in gaps that is worth a look.
     """
@@ -273,6 +276,7 @@ class Limits:
     module_ratio: float = 1.5
     module_pixels: float = 0.1
     gain_shift_kev: float = 1.0
+    rate_chi2: float = 5.0
     gap_fraction: float = 0.1
 
 
@@ -332,6 +336,10 @@ def _judge_time(numbers: Mapping[str, Any], limits: Limits, found: _Findings) ->
     elif rate["largest"] > limits.rate_warning or rate["smallest"] < 1 / limits.rate_warning:
         spread = f"{rate['smallest']:.2f} to {rate['largest']:.2f}"
         found.add("warning", f"rate in 100 s varies from {spread} times its median")
+    elif rate["chi2_reduced"] > limits.rate_chi2:
+        found.add(
+            "note", f"rate in 100 s is not constant: chi2/dof {rate['chi2_reduced']:.1f}, bursts or a slow change"
+        )
 
 
 def _judge_modules(numbers: Mapping[str, Any], limits: Limits, found: _Findings) -> None:

@@ -13,7 +13,7 @@ from integral_oda.engines.steps import DeclaredStep
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.workflow.graph import Node
 
-__all__ = ["EVERYTHING", "TimeSelection", "image_graph", "light_curve_graph"]
+__all__ = ["EVERYTHING", "TimeSelection", "image_graph", "light_curve_graph", "quality_graph"]
 
 Position = tuple[str, float, float]
 
@@ -22,14 +22,16 @@ COR = DeclaredStep("COR", "1", f"{_NATIVE}.events:Cor")
 GTI = DeclaredStep("GTI", "1", f"{_NATIVE}.events:Gti")
 DEAD = DeclaredStep("DEAD", "1", f"{_NATIVE}.events:Dead")
 CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
-EFFI = DeclaredStep("EFFI", "1", f"{_NATIVE}.field:Effi")
-BIN_I = DeclaredStep("BIN_I", "1", f"{_NATIVE}.image:BinI")
+EFFI = DeclaredStep("EFFI", "2", f"{_NATIVE}.field:Effi")
+BIN_I = DeclaredStep("BIN_I", "2", f"{_NATIVE}.image:BinI")
 BKG_I = DeclaredStep("BKG_I", "1", f"{_NATIVE}.image:BkgI")
-IMA = DeclaredStep("IMA", "1", f"{_NATIVE}.image:Ima")
+IMA = DeclaredStep("IMA", "2", f"{_NATIVE}.image:Ima")
 MOSAIC = DeclaredStep("MOSAIC", "1", f"{_NATIVE}.gather:Mosaic", tolerant=True)
 LCR = DeclaredStep("LCR", "1", f"{_NATIVE}.timing:Lcr")
 LCR_JOIN = DeclaredStep("LCR_JOIN", "1", f"{_NATIVE}.timing:JoinLcr", tolerant=True)
 STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
+QUALITY = DeclaredStep("QUALITY", "1", f"{_NATIVE}.quality:Quality")
+PACK_QUALITY = DeclaredStep("PACK_QUALITY", "1", f"{_NATIVE}.quality:PackQuality")
 PACK_IMAGE = DeclaredStep("PACK_IMAGE", "1", f"{_NATIVE}.pack:PackImage")
 PACK_LC = DeclaredStep("PACK_LC", "1", f"{_NATIVE}.pack:PackLightCurve")
 
@@ -94,14 +96,23 @@ def image_graph(
     images = []
     for scw in windows:
         base = _selected_nodes(archive, scw, extra, time, bands[0])
-        binned = [_node(BIN_I, scw, {"band": list(b)}, base["events"]) for b in bands]
-        backgrounds = [
-            _node(BKG_I, scw, {"band": list(b)}, [s, base["field"]]) for s, b in zip(binned, bands, strict=True)
-        ]
-        inputs = [*base["events"], base["field"], *binned, *backgrounds]
-        images.append(_node(IMA, scw, parameters, inputs))
+        images.append(_node(IMA, scw, parameters, _all_bands(scw, base, bands)))
     mosaic = _node(MOSAIC, "all", {}, images)
     return _node(PACK_IMAGE, "all", {}, [mosaic])
+
+
+def quality_graph(archive: Archive, scw: str, bands: Sequence[EnergyBand], extra: Sequence[Position] = ()) -> Node:
+    """Node of the quality page of one window; the first band is that of the residual maps."""
+    base = _window_nodes(archive, scw, extra, {})
+    quality = _node(QUALITY, scw, {"bands": [list(b) for b in bands]}, _all_bands(scw, base, bands))
+    return _node(PACK_QUALITY, scw, {}, [quality])
+
+
+def _all_bands(scw: str, base: Mapping[str, Any], bands: Sequence[EnergyBand]) -> list[Node]:
+    """Inputs of what looks at several bands: events, field, then shadowgrams, then the widths of their structure."""
+    binned = [_node(BIN_I, scw, {"band": list(b)}, base["events"]) for b in bands]
+    widths = [_node(BKG_I, scw, {"band": list(b)}, [s, base["field"]]) for s, b in zip(binned, bands, strict=True)]
+    return [*base["events"], base["field"], *binned, *widths]
 
 
 def light_curve_graph(

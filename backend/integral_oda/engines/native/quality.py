@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ __all__ = ["PackQuality", "Quality"]
 NEW_SOURCE_SIGNIFICANCE = 7.0
 _SPECTRUM_EDGES = np.arange(15.0, 250.1, 0.5)
 _HISTOGRAM_EDGES = np.arange(-6.0, 6.01, 0.25)
-_RATE_BIN_S, _VARIATION_BIN_S = 10.0, 100.0
+_RATE_BIN_S, _VARIATION_BIN_S = 2.0, 100.0
 _MOST_STEPS = 4
 
 
