@@ -232,7 +232,7 @@ class Response:
     Attributes
     ----------
     expected : ndarray
-        Background counts at the fitted threshold.
+        Background counts at the fitted threshold, and what its fit took of sources or would have.
     source : ndarray
         Answer to a source, as a share of its counts at full efficiency in the band.
     efficiency : ndarray
@@ -272,8 +272,12 @@ def band_response(thresholds: Thresholds, band: EnergyBand, level: tuple[float, 
         plain = tables.response(tables.model)
         expected = tables.model + level[0] * plain.background + level[1] * plain.source
     response = tables.response(expected)
-    at_pixels = (_at(thresholds.energy_kev, getattr(response, item.name)) for item in fields(Response))
-    return Response(*at_pixels)
+    values = {item.name: _at(thresholds.energy_kev, getattr(response, item.name)) for item in fields(Response)}
+    # Where a bright source was allowed for in the fit of the thresholds they did not move with it; the
+    # counts that they would have taken are expected instead, so that the answer to it is the same.
+    not_taken = _at(thresholds.energy_kev, tables.model) - values["background"]
+    values["expected"] = values["expected"] + (thresholds.amplitude - 1) * not_taken
+    return Response(**values)
 
 
 def mean_level(response: Response, excess: Array) -> tuple[float, float]:

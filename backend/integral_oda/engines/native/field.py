@@ -260,7 +260,7 @@ def _bright_amplitude(
     live: Array,
     field: FieldSources,
 ) -> Array | None:
-    """Rate of each pixel relative to its background where sources brighter than a tenth of it are lit; else None."""
+    """Rate of each pixel relative to its background where significant sources light it; None where there are none."""
     lower = np.searchsorted(SPECTRUM_EDGES, _PROBE_BAND.e1_kev, side="right")
     counts = channels[0][:, lower:-1].sum(axis=1).reshape(DETECTOR_SHAPE)
     probe = build_shadowgram(counts, usable, fitted, _PROBE_BAND, live)
@@ -272,4 +272,4 @@ def _bright_amplitude(
     bright = fluxes > 10 * np.sqrt(np.diag(covariance))
     registered = probe.flat(probe.efficiency * live)[:, None] / OPEN_PIXELS * pifs
     relative = (registered[:, bright] @ fluxes[bright]) / np.maximum(probe.flat(probe.expected), 1e-9)
-    return 1 + relative if bright.any() and relative.max() > 0.1 else None
+    return 1 + np.clip(relative, 0.0, None) if bright.any() else None
