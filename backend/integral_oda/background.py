@@ -27,19 +27,20 @@ def submit(query: Query, archive: Path | None = None, store: str | Path | None =
     archive : Path, optional
         Root of the local archive, else the user's.
     store : str or Path, optional
-        Root of the product store; jobs lie beside it.
+        Root of the product store; jobs lie in it, or in the user's own where it is a URL.
     out : Path, optional
         Folder for the products too, beside the job's own.
     """
-    root = Path(store or store_root())
+    place = str(store or store_root())
+    shared = "://" in place
     request = {
         "kind": kind_of(query),
         "query": query.model_dump(mode="json"),
         "archive": str((archive or archive_root()).absolute()),
-        "store": str(root.absolute()),
+        "store": place if shared else str(Path(place).absolute()),
         "out": None if out is None else str(out.absolute()),
     }
-    return Jobs(root).submit(_WORK, request)
+    return Jobs(store_root() if shared else place).submit(_WORK, request)
 
 
 def kind_of(query: Query) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,17 +20,17 @@ __all__ = ["jobs_app"]
 jobs_app = typer.Typer(help="Queries at work in the background.", no_args_is_help=True)
 
 StoreFolder = Annotated[
-    Path | None,
+    str | None,
     typer.Option("--store", metavar="DIR", help="Root of the store.", show_default="the user's cache folder"),
 ]
 JobName = Annotated[str, typer.Argument(metavar="ID", help="Job, or the beginning of its id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 
 
-def _jobs(store: Path | None) -> Jobs:
+def _jobs(store: str | None) -> Jobs:
     from integral_oda.workflow.jobs import Jobs
 
-    return Jobs(store or store_root())
+    return Jobs(store_root() if store is None or "://" in store else store)
 
 
 def _line(state: JobState) -> str:

@@ -37,6 +37,10 @@ class RequestError(IntegralOdaError):
         self.parameter, self.value, self.allowed = parameter, value, allowed
         super().__init__(f"{parameter} = {value}: {allowed}")
 
+    def __reduce__(self) -> tuple[type[RequestError], tuple[str, object, str]]:
+        """Pickle by the three parts, so that it comes back whole from another process."""
+        return type(self), (self.parameter, self.value, self.allowed)
+
 
 class DataError(IntegralOdaError):
     """A file that is damaged or is not what it should be."""

@@ -42,5 +42,5 @@ def load_record(kind: type[Record], folder: Path) -> Record:
         values = json.loads((folder / _REST).read_text(encoding="utf-8"))
         arrays = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in folder.glob("*.npy")}
         return kind(**values, **arrays)
-    except (OSError, ValueError, TypeError) as exc:
+    except (OSError, EOFError, ValueError, TypeError) as exc:
         raise DataError(f"{folder}: not a stored {kind.__name__} ({exc})") from exc

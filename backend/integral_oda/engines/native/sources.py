@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import log_ndtr, ndtri_exp
 
 from integral_oda.arrays import Array
 from integral_oda.engines.native.field import FieldSources
@@ -190,7 +190,7 @@ def source_band(band: EnergyBand, flux: float, error: float) -> SourceBand:
 
     The 3 sigma limit is one-sided; the 90 % limit is Bayesian with a flat prior on fluxes >= 0.
     """
-    limit_90 = flux + error * float(ndtri(1 - 0.1 * ndtr(flux / error)))
+    limit_90 = flux - error * float(ndtri_exp(np.log(0.1) + log_ndtr(flux / error)))
     return SourceBand(
         e1_kev=band.e1_kev,
         e2_kev=band.e2_kev,
