@@ -40,7 +40,7 @@ def test_arrays_are_mapped_and_read_only(tmp_path):
 
 @pytest.mark.parametrize(
     ("damage", "left"),
-    [("record.json", 0), ("record.json", 5), ("record.json", None), ("plane.npy", 0), ("plane.npy", 5), ("plane.npy", 100)],
+    [(name, left) for name, lengths in (("record.json", (0, 5, None)), ("plane.npy", (0, 5, 100))) for left in lengths],
 )
 def test_a_damaged_record_is_a_data_error(tmp_path, damage, left):
     save_record(RECORD, tmp_path)
