@@ -72,11 +72,11 @@ class Window:
         return np.where(working, 1 - np.asarray(self.dead.dead_fraction)[module_map()], 0.0)
 
 
-def analyse_window(events: EventList) -> Window:
-    """COR to BKG_I of the native engine on events in memory, in every band."""
+def analyse_window(events: EventList, dead_file: Path | None = None) -> Window:
+    """COR to BKG_I of the native engine on events in memory, in every band; dead time from a file if there is one."""
     selected = select_events(events)
     good = Gti().compute([selected], {}, {})
-    dead = Dead().compute([selected, good], {}, {})
+    dead = Dead().compute([selected, good], {}, {} if dead_file is None else {"dead": dead_file})
     field = CatI().compute([selected], {}, {})
     efficiency = Effi().compute([selected, good, dead, field], {}, {})
     models = []
