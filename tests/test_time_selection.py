@@ -32,6 +32,9 @@ def test_times_are_ijd_mjd_or_utc():
     assert (ijd, again) == (8320.6, 8320.7)
     assert mjd == pytest.approx(8320.6, abs=1e-9)
     assert iso == pytest.approx(ISO_IJD, abs=1e-9)
+    ((zulu, far),) = parse_intervals(f" {ISO}Z , 2150-01-01")
+    assert zulu == iso
+    assert far == pytest.approx(150 * 365.25, abs=2)
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e4)), max_size=5))
@@ -189,6 +192,14 @@ def test_splits_of_the_good_time_add_up(split):
     live = [image.keywords["EXPOSURE"] / image.keywords["ONTIME"] for image in (burst, rest)]
     assert live[0] == pytest.approx(live[1])
     assert np.nanmax(burst.exposure) < 0.01 * np.nanmax(rest.exposure)
+
+
+def test_fluxes_of_splits_add_up_too(split, sample_archive, store):
+    whole = sgr(analyse(image(), sample_archive, store))
+    seconds = [products.images[0].keywords["ONTIME"] for products in split]
+    together = sum(sgr(products).flux * length for products, length in zip(split, seconds, strict=True)) / sum(seconds)
+    # The same events but for the pixels that each part finds usable.
+    assert together == pytest.approx(whole.flux, abs=2 * whole.flux_error)
 
 
 def test_only_what_comes_after_the_good_time_is_made_anew(split, sample_archive, store):

@@ -99,12 +99,16 @@ def parse_time(text: str) -> float:
 
 
 def _ijd_of_iso(text: str) -> float:
+    import warnings
+
     from astropy.time import Time
 
-    try:
-        return float(Time(text.strip(), scale="utc").tt.mjd - MJD_OF_IJD_0)
-    except ValueError:
-        raise ValueError(f"{_brief(text)!r} is no time: {_GTI_RULE}") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that leap seconds of a far year are not known
+        try:
+            return float(Time(text.strip().removesuffix("Z"), scale="utc").tt.mjd - MJD_OF_IJD_0)
+        except ValueError:
+            raise ValueError(f"{_brief(text)!r} is no time: {_GTI_RULE}") from None
 
 
 def _numbers(value: Any) -> tuple[float, ...]:

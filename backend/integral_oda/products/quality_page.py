@@ -231,7 +231,7 @@ def _states(axes: Axes, quality: WindowQuality) -> None:
     axes.legend(handles=handles, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=3, frameon=False)
     for number in range(N_MODULES):
         row, column = np.argwhere(module_map() == number).mean(axis=0)
-        axes.text(column, row, str(number), ha="center", va="center", fontsize=11, alpha=0.45)
+        axes.text(column, row, str(number), ha="center", va="center", fontsize=15, weight="bold", alpha=0.6)
 
 
 def _modules(quality: WindowQuality) -> Figure:
