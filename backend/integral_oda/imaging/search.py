@@ -35,6 +35,8 @@ _SEARCHED_SHARE = 0.02
 _PEAK_LOSS = 0.8
 """A source between pixel centres shows at least this share of its significance in a pixel."""
 _MOST_PEAKS = 25
+_OUTLIER = 3.5
+"""Sky pixels as far off as this are sources, and count for none of the noise beside them."""
 _FAINT_SHARE = 0.02
 """Counts of sources over variance that change no error by more than a hundredth."""
 _STEPS_ARCMIN = (2.0, 0.5, 0.15)
@@ -244,7 +246,7 @@ def _next_source(
     """Place of the strongest excess that is a source, if there is one."""
     significance = score_map(model.covariance, model.residual(others)) / np.sqrt(np.maximum(information, 1e-30))
     significance[information < _SEARCHED_SHARE * information.max()] = np.nan
-    noise = local_noise(significance)
+    noise = local_noise(np.where(np.abs(significance) < _OUTLIER, significance, np.nan))
     gain = model.likelihood_at(others)
     for row, column in _peaks(significance / noise, _PEAK_LOSS * threshold):
         needed = threshold * noise[row, column]
