@@ -13,8 +13,10 @@ from astropy.io import fits
 
 from integral_oda.analysis import analyse
 from integral_oda.archive.tree import Archive
+from integral_oda.engines.native.quality import Quality
 from integral_oda.errors import RequestError
 from integral_oda.instrument.detector import N_PIXELS, module_map
+from integral_oda.products.quality_page import write_quality
 from integral_oda.query import QualityQuery, make_query
 from integral_oda.simulation.recipe import make_recipe
 from integral_oda.simulation.window import simulate
@@ -118,6 +120,14 @@ def test_a_known_page_is_taken_from_the_store(faulty):
     again = quality(scw, root, store)
     assert again.summary["nodes"]["computed"] == 0
     assert [path.read_bytes() for path in again.files] == [path.read_bytes() for path in first.files]
+
+
+def test_the_page_drawn_from_what_is_kept_is_the_same(faulty, tmp_path):
+    _, _, store, first = faulty
+    (kept,) = (path.parent for path in store.rglob("residuals.npy"))
+    write_quality(tmp_path, Quality().load(kept))
+    for name in ("quality.html", "quality.png", "quality.json"):
+        assert (tmp_path / name).read_bytes() == (first.folder / name).read_bytes()
 
 
 def test_a_short_window_is_dropped(tmp_path):
