@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from integral_oda.workflow.execution import Execution
     from integral_oda.workflow.executor import Executor
     from integral_oda.workflow.graph import Node
+    from integral_oda.workflow.locks import Lease
     from integral_oda.workflow.plan import Plan
     from integral_oda.workflow.store import Store
 
@@ -63,6 +64,8 @@ class Products:
     summary: dict[str, Any]
     provenance: dict[str, Any]
     raw: dict[str, str]
+    held: object = field(default=None, repr=False, compare=False)
+    """Keeps the folder from being pruned as long as the products are in use."""
 
     def write(self, out: str | Path) -> list[Path]:
         """Copy the product files to a folder, with ``summary.json`` and ``provenance.json``.
@@ -218,13 +221,14 @@ def analyse(
     execution = (executor or execute)([request.target], kept, listener, cancel=cancel, strict=strict)
     if execution.cancelled:
         raise UnavailableError("the query was cancelled; the steps that were finished are kept")
-    folder = _product_folder(request, execution, kept)
+    lease = kept.lease()
+    folder = _product_folder(request, execution, kept, lease)
     summary = _summary(query, request.selection, execution, folder, time.perf_counter() - started)
     made = lineage(execution, request.target, kept)
     provenance = prov_document(made, _versions(), query.model_dump(mode="json"))
     raw = {f"{item.scope} {name}": digest for item in made for name, digest in item.raw.items()}
     kind = _KINDS[type(query)]
-    return kind(folder, summary, provenance, raw)
+    return kind(folder, summary, provenance, raw, held=lease)
 
 
 def plan_query(query: Query, archive: Path | None = None, store: str | Path | None = None) -> Plan:
@@ -359,14 +363,14 @@ def _time_selection(query: Query, asked: Position | None) -> TimeSelection:
     return TimeSelection(intervals, phase, query.rate_range, query.rate_bin, asked if query.rate_range else None)
 
 
-def _product_folder(request: _Request, execution: Execution, store: Store) -> Path:
+def _product_folder(request: _Request, execution: Execution, store: Store, lease: Lease) -> Path:
     """Folder of the product in the store; a failed query raises its reason."""
     target, selection = request.target, request.selection
     failures = {scope: reason for scope, _, reason in execution.failures}
     selection.left_out += [{"scw": s, "reason": failures[s]} for s in selection.used if s in failures]
     selection.used = [s for s in selection.used if s not in failures]
     key = execution.key(target)
-    folder = None if key is None else store.find(key)
+    folder = None if key is None else store.find(key, lease)
     if folder is not None:
         return Path(folder)
     if len(selection.left_out) == 1 and not selection.used:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -368,7 +369,16 @@ def main() -> None:
         if message.startswith("Usage:"):
             typer.echo(message, err=True)
             sys.exit(2)
-        _fail(message, 2)
+        _fail(_with_value(message), 2)
+
+
+def _with_value(message: str) -> str:
+    """Put what was typed into a message that names an option alone."""
+    option = re.search(r"'(--[\w-]+)'", message)
+    following = dict(zip(sys.argv, sys.argv[1:], strict=False))
+    if option and option[1] in following and message.startswith("Invalid value"):
+        return f"{option[1]} = {following[option[1]]}: {message.partition(': ')[2]}"
+    return message
 
 
 def _fail(message: str, status: int) -> None:

@@ -15,7 +15,6 @@ from integral_oda.instrument.pif import pixel_illumination
 __all__ = ["LitSource", "draw_shadowgram", "expected_shadowgram"]
 
 
-
 class LitSource(NamedTuple):
     """A source in the ISGRI frame: tangents of its direction and flux in counts/s (OSA's unit)."""
 

@@ -22,6 +22,7 @@ from integral_oda.imaging.efficiency import (
     PixelSpectra,
     Thresholds,
     fit_thresholds,
+    measure_pliancy,
     threshold_sigma_kev,
 )
 from integral_oda.imaging.shadowgram import build_shadowgram
@@ -88,6 +89,8 @@ class DetectorEfficiency:
         ``(1970,)`` counts of a fully efficient pixel per 0.5 keV.
     amplitude : ndarray
         ``(n_usable,)`` rate of each pixel relative to the background alone.
+    pliancy : ndarray
+        ``(233,)``, see `Thresholds`.
     sigma_kev, centre_kev, width_kev : float
         Of the turn-on and of the thresholds' prior.
     """
@@ -96,6 +99,7 @@ class DetectorEfficiency:
     threshold_kev: Array
     background: Array
     amplitude: Array
+    pliancy: Array
     sigma_kev: float
     centre_kev: float
     width_kev: float
@@ -110,6 +114,7 @@ class DetectorEfficiency:
             width_kev=self.width_kev,
             background=np.asarray(self.background),
             amplitude=np.asarray(self.amplitude),
+            pliancy=np.asarray(self.pliancy),
         )
 
 
@@ -180,11 +185,13 @@ class Effi:
         amplitude = _bright_amplitude(channels, usable, fitted, live_time_map(good, dead), field)
         if amplitude is not None:
             fitted = fit_thresholds(spectra, sigma, amplitude, start=fitted)
+        fitted = measure_pliancy(fitted, spectra.counts)
         return DetectorEfficiency(
             usable=usable,
             threshold_kev=fitted.energy_kev,
             background=fitted.background,
             amplitude=fitted.amplitude,
+            pliancy=np.asarray(fitted.pliancy),
             sigma_kev=fitted.sigma_kev,
             centre_kev=fitted.centre_kev,
             width_kev=fitted.width_kev,
