@@ -262,7 +262,12 @@ def _prepare(query: Query, archive: Path | None, listener: Listener, *, strict: 
 
 def _load_ahead() -> None:
     """Import what the last steps need while the first ones wait for the disk and for zlib."""
-    names = ("scipy.linalg", "astropy.wcs", "astropy.io.fits", "matplotlib.backends.backend_agg")
+    names = (
+        "integral_oda.engines.native.image",
+        "astropy.io.fits",
+        "matplotlib.backends.backend_agg",
+        "astropy.visualization.wcsaxes",
+    )
     threading.Thread(target=lambda: [importlib.import_module(name) for name in names], daemon=True).start()
 
 

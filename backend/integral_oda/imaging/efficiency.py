@@ -48,6 +48,7 @@ _CONTINUATION_SLOPE = 1.0
 _ROUNDS, _FURTHER_ROUNDS = 5, 3
 _PROBE_BAND = EnergyBand(28.0, 80.0)
 _PROBE_SHARE = 0.1
+_REACH_WIDTHS = 6.0
 _CURVE_ORDER = 4
 SOURCE_INDEX = 2.1
 """Photon index that efficiencies of a source in a band are weighted with."""
@@ -206,9 +207,13 @@ def _turn_on_table(sigma_kev: float) -> Array:
 def _most_probable(counts: Array, model: Array, scale: Array, prior: tuple[float, float, float]) -> Array:
     centre, width, sigma = prior
     used = SPECTRUM_EDGES[:-1] >= centre - 2.5 * sigma
-    likelihood = counts[:, used] @ np.log(np.maximum(model[:, used], 1e-12)).T
-    likelihood -= scale[:, None] * model[:, used].sum(axis=1)
-    return _peak(likelihood - 0.5 * ((THRESHOLD_GRID - centre) / width) ** 2)
+    near = np.abs(THRESHOLD_GRID - centre) < _REACH_WIDTHS * width
+    log_model = np.log(np.maximum(model[near][:, used], 1e-12))
+    # One product gives ln L and the prior for every pixel and threshold
+    terms = np.column_stack([counts[:, used], scale, np.ones(len(counts))])
+    depth = (THRESHOLD_GRID[near] - centre) / width
+    likelihood = terms @ np.vstack([log_model.T, -model[near][:, used].sum(axis=1), -0.5 * depth**2])
+    return _peak(likelihood, THRESHOLD_GRID[near])
 
 
 def _turn_on(threshold_kev: Array, energy_kev: Array, sigma_kev: float) -> Array:
@@ -241,13 +246,13 @@ def _rebin(per_channel: Array) -> Array:
     return np.add.reduceat(per_channel, first, axis=-1)[..., :-1]
 
 
-def _peak(likelihood: Array) -> Array:
-    """Position of the maximum of each row, between grid points by a parabola."""
+def _peak(likelihood: Array, grid: Array) -> Array:
+    """Position on the grid of the maximum of each row, between grid points by a parabola."""
     best = np.clip(likelihood.argmax(axis=1), 1, likelihood.shape[1] - 2)
     rows = np.arange(len(likelihood))
     left, top, right = (likelihood[rows, best + k] for k in (-1, 0, 1))
     curvature = np.minimum(left - 2 * top + right, -1e-6)
-    return THRESHOLD_GRID[best] + np.clip(0.5 * (left - right) / curvature, -0.5, 0.5) * _GRID_STEP_KEV
+    return grid[best] + np.clip(0.5 * (left - right) / curvature, -0.5, 0.5) * _GRID_STEP_KEV
 
 
 def _at(thresholds: Array, table: Array) -> Array:

@@ -1,4 +1,4 @@
 """The native engine: OSA's steps in numpy, without OSA."""
 
 ENGINE = "native"
-ENGINE_VERSION = "3"
+ENGINE_VERSION = "4"
