@@ -11,7 +11,6 @@ from integral_oda.instrument.detector import active_pixels, pixel_centres_mm
 from integral_oda.instrument.mask import mask_pattern
 from integral_oda.instrument.pif import (
     BEAM_HEIGHT_MM,
-    coded_fraction,
     pixel_illumination,
     tungsten_attenuation_length_mm,
 )
@@ -127,8 +126,3 @@ def test_tungsten_lets_hard_photons_through():
 def test_attenuation_of_tungsten_jumps_at_its_edge():
     assert tungsten_attenuation_length_mm(69.6) < tungsten_attenuation_length_mm(69.4) / 3
     assert tungsten_attenuation_length_mm(100) == pytest.approx(10 / (4.438 * 19.3))
-
-
-def test_coded_fraction_is_a_weighted_mean():
-    footprint, weights = np.array([[1.0, 0.0], [1.0, 0.5]]), np.array([[1.0, 1.0], [2.0, 0.0]])
-    assert coded_fraction(footprint, weights) == pytest.approx(3 / 4)

@@ -1,10 +1,11 @@
 """Covariance of a shadowgram: Poisson noise and the detector's own structure under a prior.
 
-The background differs from its template by a smooth part (a level a module, a quadratic surface),
-which is free, and by structure of rows, columns and 4 x 4 blocks inside the modules, whose amplitude
-is Gaussian with a width fitted to the window itself. With C = diag(v) + H U diag(tau^2) U' H, the flux
-of a source with shadow s is s'C^-1 x / s'C^-1 s: structure and sources are weighed against each other
-in one linear system, and nothing that could be a source is flattened away first.
+The background differs from its template by a smooth part (a level a module, low polynomials, a level
+seen as the sky is), which is free, and by structure of rows, columns, cells and 4 x 4 blocks inside the
+modules and from pixel to pixel, whose amplitude is Gaussian with a width fitted to the window itself.
+With C = diag(v) + H U diag(tau^2) U' H, the flux of a source with shadow s is s'C^-1 x / s'C^-1 s:
+structure and sources are weighed against each other in one linear system, and nothing that could be a
+source is flattened away first.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from integral_oda.arrays import Array
 from integral_oda.instrument.detector import ACTIVE_SIDE_MM, PIXEL_PITCH_MM, active_pixels, pixel_centres_mm
 from integral_oda.instrument.mask import CELL_MM, MASK_CELLS, MASK_DISTANCE_MM, MASK_THICKNESS_MM, mask_pattern
 
-__all__ = ["BEAM_HEIGHT_MM", "coded_fraction", "pixel_illumination", "tungsten_attenuation_length_mm"]
+__all__ = ["BEAM_HEIGHT_MM", "pixel_illumination", "tungsten_attenuation_length_mm"]
 
 BEAM_HEIGHT_MM = 16.7
 """Height of the beams between the modules above the pixels.
@@ -77,11 +77,6 @@ def _lit_sides(centre_mm: Array, occupied: NDArray[np.bool_], tangent: float) ->
     shaded = np.where(occupied & ~towards_source, shadow, 0.0)
     low, high = centre_mm - ACTIVE_SIDE_MM / 2, centre_mm + ACTIVE_SIDE_MM / 2
     return (low + shaded, high) if tangent < 0 else (low, high - shaded)
-
-
-def coded_fraction(pif_footprint: Array, weights: Array) -> float:
-    """Weighted fraction of the detector that looks at a direction through the mask."""
-    return float((pif_footprint * weights).sum() / weights.sum())
 
 
 def _step(tangent: float) -> int:
