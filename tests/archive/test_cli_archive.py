@@ -5,7 +5,7 @@ import typer
 from typer.testing import CliRunner
 
 from integral_oda.archive.tree import Archive
-from integral_oda.cli_archive import archive_app, simulate_command
+from integral_oda.cli.archive import archive_app, simulate_command
 from integral_oda.errors import DataError, RequestError
 
 SCW = "255900280010.001"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 from workflow_toys import wait_for
 
-from integral_oda.cli_jobs import jobs_app
+from integral_oda.cli.jobs import jobs_app
 from integral_oda.errors import DataError, IntegralOdaError, OutputError, RequestError
 from integral_oda.workflow.jobs import Jobs, JobState, advance
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 from workflow_toys import image_query
 
-from integral_oda.cli_cache import cache_app
+from integral_oda.cli.cache import cache_app
 from integral_oda.errors import OutputError, RequestError, UnavailableError
 from integral_oda.workflow import shared
 from integral_oda.workflow.executor import execute

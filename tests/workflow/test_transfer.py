@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 from workflow_toys import image_query
 
-from integral_oda.cli_cache import cache_app, format_size, parse_size
+from integral_oda.cli.cache import cache_app, format_size, parse_size
 from integral_oda.errors import DataError, OutputError, RequestError
 from integral_oda.workflow.executor import execute
 from integral_oda.workflow.store import Store

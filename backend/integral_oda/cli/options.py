@@ -1,0 +1,118 @@
+"""Options that several commands share, and how a command takes them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from integral_oda.errors import RequestError
+
+Windows = Annotated[str, typer.Option("--scw-list", help="Science windows: ID,ID,... or @FILE with one a line.")]
+SourceName = Annotated[str | None, typer.Option("--source", help="Source, by any name that the catalogue knows.")]
+RightAscension = Annotated[float | None, typer.Option("--ra", help="Right ascension of the source, degrees (J2000).")]
+Declination = Annotated[float | None, typer.Option("--dec", help="Declination of the source, degrees (J2000).")]
+CatalogFile = Annotated[
+    Path | None, typer.Option("--catalog", help="Sources to add: FITS, or ECSV with name, ra, dec.")
+]
+ArchiveRoot = Annotated[Path | None, typer.Option("--archive", help="Root of the local archive.")]
+StoreRoot = Annotated[str | None, typer.Option("--store", help="Root of the product store, a folder or a URL.")]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
+GoodTime = Annotated[
+    list[str] | None,
+    typer.Option("--gti", metavar="FILE|START,STOP", help="Use only this time: IJD, MJD (TT) or ISO UTC; repeatable."),
+]
+Phase = Annotated[
+    str | None, typer.Option("--phase", help="Use only these phases: EPOCH (MJD, TT),PERIOD (s),START,STOP (0 to 1).")
+]
+RateRange = Annotated[
+    str | None, typer.Option("--rate-range", metavar="LOW,HIGH", help="Use only times at which --source has this rate.")
+]
+RateBin = Annotated[float, typer.Option("--rate-bin", help="Time bin of --rate-range, seconds.")]
+LowEnergy = Annotated[float, typer.Option("--e1", help="Lower energy, keV.")]
+HighEnergy = Annotated[float, typer.Option("--e2", help="Upper energy, keV.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write summary.json to standard output, and nothing else.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail where a science window would be left out.")]
+JobCount = Annotated[int | None, typer.Option("--jobs", help="Processes to work with, on a cluster of this machine.")]
+Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Dask scheduler to work with, tcp://HOST:PORT.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Work in the background; see `integral-oda jobs`.")]
+Crate = Annotated[bool, typer.Option("--crate", help="Make the output folder an RO-Crate that can be rerun.")]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which science windows, which source and which time a query is about."""
+
+    scw_list: Windows
+    source: SourceName = None
+    ra: RightAscension = None
+    dec: Declination = None
+    catalog: CatalogFile = None
+    gti: GoodTime = None
+    phase: Phase = None
+    rate_range: RateRange = None
+    rate_bin: RateBin = 10.0
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The options as a query's parameters."""
+        return {
+            "scw_list": self.scw_list,
+            "src_name": self.source,
+            "RA": self.ra,
+            "DEC": self.dec,
+            "catalog": self.catalog,
+            "gti": _good_time(self.gti),
+            "phase": self.phase,
+            "rate_range": self.rate_range,
+            "rate_bin": self.rate_bin,
+        }
+
+
+def with_shared_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Make a command of a function: a parameter that is a dataclass becomes one option for each of its fields."""
+    signature = inspect.signature(function, eval_str=True)
+    kinds: dict[str, Any] = {name: p.annotation for name, p in signature.parameters.items()}
+    groups: dict[str, Any] = {name: kind for name, kind in kinds.items() if is_dataclass(kind)}
+    own = [p.replace(kind=p.KEYWORD_ONLY) for name, p in signature.parameters.items() if name not in groups]
+    shared = [parameter for kind in groups.values() for parameter in _field_parameters(kind)]
+
+    @functools.wraps(function)
+    def command(**values: Any) -> None:
+        made = {name: kind(**{f.name: values.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
+        function(**values, **made)
+
+    complete = signature.replace(parameters=[*own, *shared])
+    command.__signature__ = complete  # type: ignore[attr-defined]
+    command.__annotations__ = {name: p.annotation for name, p in complete.parameters.items()}
+    return command
+
+
+def _field_parameters(kind: Any) -> list[inspect.Parameter]:
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        p.replace(kind=p.KEYWORD_ONLY, annotation=hints[p.name]) for p in inspect.signature(kind).parameters.values()
+    ]
+
+
+def _good_time(texts: list[str] | None) -> Sequence[tuple[float, float]] | None:
+    """Intervals of every ``--gti``, a file or START,STOP."""
+    if not texts:
+        return None
+    from integral_oda.archive.good_time_file import read_good_time
+    from integral_oda.query import parse_intervals
+
+    try:
+        return [
+            pair
+            for t in texts
+            for pair in (parse_intervals(t) if "," in t and not Path(t).exists() else read_good_time(t))
+        ]
+    except ValueError as exc:
+        raise RequestError("gti", " ".join(texts), str(exc)) from None

@@ -1,0 +1,168 @@
+"""From a query to a request: which science windows, which source, which time, and the graph of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from integral_oda.errors import DataError, NothingLeftError, RequestError
+from integral_oda.folders import archive_root
+from integral_oda.query import MJD_OF_IJD_0, ImageQuery, LightCurveQuery, QualityQuery, Query
+from integral_oda.workflow.progress import Listener, StepEvent
+
+if TYPE_CHECKING:
+    from integral_oda.archive.tree import Archive
+    from integral_oda.catalog.reference import CatalogSource
+    from integral_oda.engines.native.graph import TimeSelection
+    from integral_oda.workflow.graph import Node
+
+__all__ = ["Request", "Selection", "nothing_left", "prepare"]
+
+Position = tuple[str, float, float]
+
+
+@dataclass
+class Request:
+    """A query with the windows it uses and the node that is its product."""
+
+    selection: Selection
+    target: Node
+
+
+def prepare(query: Query, archive: Path | None, listener: Listener, *, strict: bool) -> Request:
+    """Choose the windows of a query and make its graph."""
+    known = _user_sources(query)
+    selection = _select(query, archive or archive_root(), listener, strict=strict)
+    asked = _asked_source(query, known)
+    subject = _Subject(selection.archive, selection.used, known, asked, _time_selection(query, asked))
+    return Request(selection, _GRAPHS[type(query)](query, subject))
+
+
+@dataclass
+class Selection:
+    """Windows that the archive has, and those left out with the reason."""
+
+    archive: Any
+    used: list[str]
+    left_out: list[dict[str, str]]
+
+
+def _select(query: Query, root: Path, listener: Listener, *, strict: bool) -> Selection:
+    from integral_oda.archive.tree import Archive
+
+    selection = Selection(Archive(root), [], [])
+    for scw in query.scw_list:
+        try:
+            selection.archive.events_file(scw)
+            selection.used.append(scw)
+        except DataError as exc:
+            if strict or len(query.scw_list) == 1:
+                raise
+            listener(StepEvent(scw, "COR", "failed", message=str(exc)))
+            selection.left_out.append({"scw": scw, "reason": str(exc)})
+    if not selection.used:
+        raise NothingLeftError(nothing_left(selection.left_out))
+    return selection
+
+
+def nothing_left(left_out: Sequence[Mapping[str, str]]) -> str:
+    """Say why no window is left."""
+    first = left_out[0]["reason"] if left_out else "none was selected"
+    return f"no science window is left of {len(left_out)}: {first}"
+
+
+def _user_sources(query: Query) -> tuple[CatalogSource, ...]:
+    if query.catalog is None:
+        return ()
+    from integral_oda.catalog.reference import read_user_catalogue
+
+    return read_user_catalogue(query.catalog)
+
+
+def _asked_source(query: Query, extra: Sequence[CatalogSource]) -> Position | None:
+    """Source or position that the query names; a position is called by its coordinates unless it is a source's."""
+    from integral_oda.catalog.reference import reference_catalogue, resolve, sources_near
+
+    if query.src_name is not None:
+        source = resolve(query.src_name, extra)
+        return source.name, source.ra_deg, source.dec_deg
+    if query.RA is None or query.DEC is None:
+        return None
+    for source in sources_near(query.RA, query.DEC, 0.5 / 60, [*extra, *reference_catalogue()]):
+        return source.name, query.RA, query.DEC
+    return f"J{query.RA:.4f}{query.DEC:+.4f}", query.RA, query.DEC
+
+
+def _position(text: str, extra: Sequence[CatalogSource]) -> Position:
+    """Name and position of ``NAME`` or ``RA,DEC``."""
+    from integral_oda.catalog.reference import resolve
+
+    parts = text.split(",")
+    try:
+        ra, dec = (float(part) for part in parts)
+    except ValueError:
+        source = resolve(text, extra)
+        return source.name, source.ra_deg, source.dec_deg
+    if not (0 <= ra < 360 and -90 <= dec <= 90):
+        raise RequestError("at", text, "RA from 0 to 360 and Dec from -90 to 90 degrees")
+    return f"J{ra:.4f}{dec:+.4f}", ra, dec
+
+
+def _time_selection(query: Query, asked: Position | None) -> TimeSelection:
+    from integral_oda.engines.native.graph import EVERYTHING, TimeSelection
+
+    if not (query.gti or query.phase or query.rate_range):
+        return EVERYTHING
+    from integral_oda.timing.good_time import union
+
+    intervals = tuple((float(start), float(stop)) for start, stop in union(query.gti))
+    phase = None if query.phase is None else (query.phase[0] - MJD_OF_IJD_0, *query.phase[1:])
+    return TimeSelection(intervals, phase, query.rate_range, query.rate_bin, asked if query.rate_range else None)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What the graphs of all kinds of query are made of."""
+
+    archive: Archive
+    windows: Sequence[str]
+    known: Sequence[CatalogSource]
+    asked: Position | None
+    time: TimeSelection
+
+    @property
+    def extra(self) -> list[Position]:
+        """The user's sources."""
+        return [(s.name, s.ra_deg, s.dec_deg) for s in self.known]
+
+
+def _image(query: ImageQuery, subject: _Subject) -> Node:
+    from integral_oda.engines.native.graph import image_graph
+
+    asked = [] if subject.asked is None else [subject.asked]
+    at = [*asked, *(_position(text, subject.known) for text in query.at)]
+    bands, threshold = query.energy_bands, query.detection_threshold
+    return image_graph(subject.archive, subject.windows, bands, threshold, subject.extra, at, subject.time)
+
+
+def _light_curve(query: LightCurveQuery, subject: _Subject) -> Node:
+    from integral_oda.engines.native.graph import light_curve_graph
+
+    return light_curve_graph(
+        subject.archive, subject.windows, query.band, query.time_bin, subject.asked, subject.extra, subject.time
+    )
+
+
+def _quality(query: QualityQuery, subject: _Subject) -> Node:
+    from integral_oda.engines.native.graph import quality_graph
+
+    return quality_graph(subject.archive, subject.windows[0], query.energy_bands, subject.extra)
+
+
+_GRAPHS: dict[type[Query], Callable[[Any, _Subject], Node]] = {
+    ImageQuery: _image,
+    LightCurveQuery: _light_curve,
+    QualityQuery: _quality,
+}

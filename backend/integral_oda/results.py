@@ -1,0 +1,133 @@
+"""What queries give: the files of a product, with what is known of how they came about."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from integral_oda.errors import OutputError
+from integral_oda.query import ImageQuery, LightCurveQuery, QualityQuery, Query
+
+if TYPE_CHECKING:
+    from integral_oda.products.light_curve import LightCurve
+    from integral_oda.products.sky_image import SkyImage
+    from integral_oda.products.source_list import Source
+
+__all__ = [
+    "PRODUCTS",
+    "PROVENANCE_FILE",
+    "QUALITY_FILE",
+    "SUMMARY_FILE",
+    "ImageProducts",
+    "LightCurveProducts",
+    "Products",
+    "QualityProducts",
+]
+
+SUMMARY_FILE, PROVENANCE_FILE, QUALITY_FILE = "summary.json", "provenance.json", "quality.json"
+
+
+@dataclass(frozen=True)
+class Products:
+    """What a query gave: files in the store, and what is known of how they came about.
+
+    Attributes
+    ----------
+    folder : Path
+        Where the product files lie in the store.
+    summary, provenance : dict
+        As written to ``summary.json`` and ``provenance.json`` (PROV-JSON).
+    raw : dict
+        sha256 of the raw files that the product was made from, by window and name.
+    """
+
+    folder: Path
+    summary: dict[str, Any]
+    provenance: dict[str, Any]
+    raw: dict[str, str]
+    held: object = field(default=None, repr=False, compare=False)
+    """Keeps the folder from being pruned as long as the products are in use."""
+
+    def write(self, out: str | Path) -> list[Path]:
+        """Copy the product files to a folder, with ``summary.json`` and ``provenance.json``.
+
+        Raises
+        ------
+        OutputError
+            If the folder cannot be written.
+        """
+        out = Path(out)
+        written = []
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            for path in self.files:
+                aside = out / f".{path.name}.part"
+                shutil.copyfile(path, aside)
+                written.append(aside.replace(out / path.name))
+            for name, values in ((PROVENANCE_FILE, self.provenance), (SUMMARY_FILE, self.summary)):
+                aside = out / f".{name}.part"
+                aside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+                written.append(aside.replace(out / name))
+        except OSError as exc:
+            raise OutputError(f"{out}: cannot be written to ({exc.strerror or exc})") from exc
+        return written
+
+    @property
+    def files(self) -> list[Path]:
+        """Product files in the store."""
+        return [self.folder / name for name in self.summary["files"] if (self.folder / name).is_file()]
+
+
+class ImageProducts(Products):
+    """Sky images in every band, and the sources in them."""
+
+    @cached_property
+    def images(self) -> list[SkyImage]:
+        """One image a band."""
+        from integral_oda.products.sky_image import read_sky_images
+
+        return read_sky_images(self.folder / "mosaic.fits")
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """Sources found, and those asked for."""
+        from integral_oda.products.source_list import source_from_dict
+
+        return [source_from_dict(values) for values in self.summary["sources"]]
+
+
+class LightCurveProducts(Products):
+    """Light curves, one a source."""
+
+    @cached_property
+    def curves(self) -> list[LightCurve]:
+        """One light curve a source."""
+        from integral_oda.products.light_curve import read_light_curve
+
+        return [read_light_curve(path) for path in self.files if path.suffix == ".fits"]
+
+
+class QualityProducts(Products):
+    """The quality page of a window."""
+
+    @property
+    def verdict(self) -> str:
+        """``"keep"`` or ``"drop"``."""
+        return str(self.summary["verdict"])
+
+    @cached_property
+    def numbers(self) -> dict[str, Any]:
+        """All numbers of the page, as in ``quality.json``."""
+        numbers: dict[str, Any] = json.loads((self.folder / QUALITY_FILE).read_text(encoding="utf-8"))
+        return numbers
+
+
+PRODUCTS: dict[type[Query], type[Products]] = {
+    ImageQuery: ImageProducts,
+    LightCurveQuery: LightCurveProducts,
+    QualityQuery: QualityProducts,
+}
