@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from integral_oda.instrument.detector import active_pixels, module_map
+from integral_oda.instrument.energy import resolution_sigma_kev
 from integral_oda.simulation.plane import background_shape, draw_plane
 from integral_oda.simulation.recipe import BackgroundModel, DetectorModel
-from integral_oda.simulation.spectra import energy_sigma_kev
 
 
 def plane_of(seed=1, background=None, **values):
@@ -44,7 +44,7 @@ def test_half_of_the_events_pass_at_the_threshold():
     threshold = plane.low_threshold_kev.ravel()[pixel]
     assert threshold.std() == pytest.approx(2, rel=0.05)
     np.testing.assert_allclose(plane.recorded_fraction(threshold, pixel, 2559), 0.5)
-    above = threshold + energy_sigma_kev(threshold, 2559)
+    above = threshold + resolution_sigma_kev(threshold, 2559)
     np.testing.assert_allclose(plane.recorded_fraction(above, pixel, 2559), 0.8413, atol=1e-3)
 
 

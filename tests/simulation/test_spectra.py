@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from integral_oda.instrument.energy import resolution_sigma_kev
 from integral_oda.simulation.recipe import BackgroundModel, BandFunction, CutoffPowerLaw, Flux, Line, PowerLaw
 from integral_oda.simulation.spectra import (
     CountSpectrum,
     background_spectrum,
-    energy_sigma_kev,
     photon_spectrum,
     source_spectrum,
 )
@@ -56,12 +56,12 @@ def test_background_has_its_rate_and_its_lines():
     mean = (excess * centres).sum() / excess.sum()
     assert mean == pytest.approx(59, abs=0.3)
     width = np.sqrt((excess * (centres - mean) ** 2).sum() / excess.sum())
-    assert width == pytest.approx(float(energy_sigma_kev(59.0, 665)), rel=0.02)
+    assert width == pytest.approx(float(resolution_sigma_kev(59.0, 665)), rel=0.02)
 
 
 def test_resolution_is_the_one_of_the_threshold_cut():
-    assert float(energy_sigma_kev(30.0, 1000)) == pytest.approx((4.80 + 1.7) / 2.3548)
-    assert float(energy_sigma_kev(240.0, 0)) == pytest.approx(2 * 4.80 / 2.3548)
+    assert float(resolution_sigma_kev(30.0, 1000)) == pytest.approx((4.80 + 1.7) / 2.3548)
+    assert float(resolution_sigma_kev(240.0, 0)) == pytest.approx(4 * 4.80 / 2.3548)
 
 
 def test_energies_follow_the_spectrum():

@@ -16,8 +16,8 @@ from integral_oda.instrument.detector import (
     local_coordinates,
     module_map,
 )
+from integral_oda.instrument.energy import resolution_sigma_kev
 from integral_oda.simulation.recipe import BackgroundModel, DetectorModel
-from integral_oda.simulation.spectra import energy_sigma_kev
 
 __all__ = ["DetectorPlane", "background_shape", "draw_plane"]
 
@@ -64,7 +64,7 @@ class DetectorPlane:
         from scipy.special import ndtr
 
         threshold = self.low_threshold_kev.ravel()[pixel]
-        passed = ndtr((energy_kev - threshold) / energy_sigma_kev(threshold, revolution))
+        passed = ndtr((energy_kev - threshold) / resolution_sigma_kev(threshold, revolution))
         return np.where(threshold > 0, passed, 1.0)
 
 

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.instrument.response import CRAB_INDEX, CRAB_NORM, effective_area_cm2
+from integral_oda.instrument.response import CRAB_INDEX, CRAB_NORM, effective_area_cm2, redistribution
 from integral_oda.simulation.recipe import BackgroundModel, BandFunction, CutoffPowerLaw, Flux, PowerLaw
 
 __all__ = [
     "CountSpectrum",
     "background_spectrum",
-    "energy_sigma_kev",
     "photon_spectrum",
     "source_spectrum",
 ]
@@ -26,7 +25,6 @@ _STEP_KEV = 0.5
 _EDGES_KEV: Array = np.arange(13.5, 1000.0 + _STEP_KEV / 2, _STEP_KEV)
 _CENTRES_KEV: Array = (_EDGES_KEV[:-1] + _EDGES_KEV[1:]) / 2
 _ERG_A_KEV = 1.602176634e-9
-_SIGMA_OF_FWHM = 2.3548
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,12 +75,6 @@ class CountSpectrum:
         return np.interp(rng.random(n) * cumulative[-1], cumulative, self.edges_kev).astype(np.float32)
 
 
-def energy_sigma_kev(energy_kev: NDArray[np.float64] | float, revolution: int) -> Array:
-    """Resolution (1 sigma, keV), growing with the revolution and above 60 keV with the root of the energy."""
-    at_60_kev = (4.80 + 0.0017 * revolution) / _SIGMA_OF_FWHM
-    return at_60_kev * np.sqrt(np.clip(np.asarray(energy_kev, dtype=float) / 60.0, 1.0, None))
-
-
 def photon_spectrum(model: PowerLaw | CutoffPowerLaw | BandFunction, energy_kev: Array) -> Array:
     """Photons/cm2/s/keV, 1 at 1 keV for the power laws and at 100 keV for the Band function."""
     if isinstance(model, PowerLaw):
@@ -131,8 +123,4 @@ def _folded(model: PowerLaw | CutoffPowerLaw | BandFunction, revolution: int) ->
 @cache
 def _redistribution(revolution: int) -> Array:
     """Fractions of each true energy (rows) in each bin of measured energy (columns)."""
-    from scipy.special import ndtr
-
-    reach = (_EDGES_KEV[None, :] - _CENTRES_KEV[:, None]) / energy_sigma_kev(_CENTRES_KEV, revolution)[:, None]
-    blurred: Array = np.diff(ndtr(reach), axis=1)
-    return blurred
+    return redistribution(_CENTRES_KEV, _EDGES_KEV, revolution)
