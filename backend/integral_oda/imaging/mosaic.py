@@ -1,69 +1,116 @@
-"""Sum of sky images by inverse variance, each output pixel taking the nearest input pixel."""
+"""Sum of sky images by inverse variance, as partial sums that can be kept and added up in any order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from integral_oda.arrays import Array
+from integral_oda.imaging.resampling import Resampled, Resampler
+from integral_oda.imaging.sky_grid import Block, DirectionGrid, Extent, ImagePlane, PlaneGrid
 
-__all__ = ["MosaicSums", "add_image"]
+__all__ = ["MosaicPlanes", "MosaicSum"]
 
 
 @dataclass(frozen=True)
-class MosaicSums:
-    """Running sums of a mosaic, each an array on its grid: flux / variance, 1 / variance and exposure."""
+class MosaicPlanes:
+    """Planes of a mosaic, each of its extent's shape.
 
-    weighted_flux: Array
-    weight: Array
+    Attributes
+    ----------
+    flux : ndarray
+        Inverse-variance mean, counts/s; NaN where nothing was observed.
+    variance : ndarray
+        Variance of the flux of a source; 0 where nothing was observed.
+    pixel_variance : ndarray
+        Variance of the pixel itself, smaller where resampling has averaged neighbours.
+    significance : ndarray
+        Flux over the root of the pixel's variance: noise of 1 whatever the resampling.
+    exposure : ndarray
+        Sum of the exposures, s.
+    """
+
+    flux: Array
+    variance: Array
+    pixel_variance: Array
+    significance: Array
     exposure: Array
 
-    @classmethod
-    def empty(cls, shape: tuple[int, int]) -> MosaicSums:
-        """Sums of nothing."""
-        return cls(np.zeros(shape), np.zeros(shape), np.zeros(shape))
 
-    @property
-    def flux(self) -> Array:
-        """Inverse-variance mean; NaN where nothing was observed."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.weight > 0, self.weighted_flux / self.weight, np.nan)
+@dataclass(frozen=True)
+class MosaicSum:
+    """Running sums on a part of a grid; sums over different parts of one grid add up, in any order.
 
-    @property
-    def variance(self) -> Array:
-        """Variance of the mean; 0 where nothing was observed."""
-        with np.errstate(divide="ignore"):
-            return np.where(self.weight > 0, 1 / self.weight, 0.0)
-
-
-PixelMap = Callable[[Array, Array], tuple[Array, Array]]
-
-
-def add_image(sums: MosaicSums, flux: Array, variance: Array, exposure: Array, to_input: PixelMap) -> MosaicSums:
-    """Add one image to the sums.
-
-    Parameters
+    Attributes
     ----------
-    sums : MosaicSums
-    flux, variance, exposure : ndarray
-        Planes of the image; pixels without a positive variance or a finite flux are left out.
-    to_input : callable
-        Columns and rows of the image for columns and rows of the mosaic, NaN where there are none.
+    row, column : int
+        First row and column of the arrays on the grid; they may be negative.
+    weighted_flux, weight, pixel_weight, exposure : ndarray
+        float64, of one shape: sums of flux / variance, 1 / variance, pixel's variance / variance**2, and exposure.
+    images : int
+        How many have been added.
     """
-    rows, columns = np.indices(sums.weight.shape, dtype=float)
-    column, row = to_input(columns, rows)
-    inside = np.isfinite(column) & np.isfinite(row)
-    i = np.rint(np.where(inside, row, -1)).astype(int)
-    j = np.rint(np.where(inside, column, -1)).astype(int)
-    inside &= (i >= 0) & (i < flux.shape[0]) & (j >= 0) & (j < flux.shape[1])
-    i, j = np.where(inside, i, 0), np.where(inside, j, 0)
-    value, spread = flux[i, j], variance[i, j]
-    used = inside & (spread > 0) & np.isfinite(value)
-    weight = np.where(used, 1 / np.where(used, spread, 1.0), 0.0)
-    return MosaicSums(
-        sums.weighted_flux + np.where(used, value, 0.0) * weight,
-        sums.weight + weight,
-        sums.exposure + np.where(used, np.nan_to_num(exposure[i, j]), 0.0),
-    )
+
+    row: int
+    column: int
+    weighted_flux: Array
+    weight: Array
+    pixel_weight: Array
+    exposure: Array
+    images: int = 0
+
+    @classmethod
+    def empty(cls, extent: Extent) -> MosaicSum:
+        """Sum of nothing."""
+        flux, weight, pixel_weight, exposure = np.zeros((4, *extent.shape))
+        return cls(extent.row, extent.column, flux, weight, pixel_weight, exposure)
+
+    @property
+    def extent(self) -> Extent:
+        """The part of the grid that the arrays are."""
+        return Extent(self.row, self.column, *self.weight.shape)
+
+    def with_image(self, image: Resampler, plane: ImagePlane, grid: PlaneGrid | DirectionGrid) -> MosaicSum:
+        """The sum with one image more; the arrays are added to in place.
+
+        Parameters
+        ----------
+        image : Resampler
+        plane : ImagePlane
+            Where the image lies.
+        grid : PlaneGrid or DirectionGrid
+            The grid of this sum.
+        """
+        for block in grid.blocks(self.extent, plane):
+            self._add(block, image.at(block.column, block.row))
+        return MosaicSum(*self._arrays(), images=self.images + 1)
+
+    def _arrays(self) -> tuple[int, int, Array, Array, Array, Array]:
+        return self.row, self.column, self.weighted_flux, self.weight, self.pixel_weight, self.exposure
+
+    def _add(self, block: Block, values: Resampled) -> None:
+        self.weighted_flux[block.index] += values.flux * values.weight
+        self.weight[block.index] += values.weight
+        self.pixel_weight[block.index] += values.weight * values.share
+        self.exposure[block.index] += values.exposure
+
+    def __add__(self, other: MosaicSum) -> MosaicSum:
+        """Sum of two sums on one grid, over the smallest extent around both."""
+        whole = self.extent.union(other.extent)
+        total = MosaicSum.empty(whole)
+        for part in (self, other):
+            index = part.extent.within(whole)
+            for name in ("weighted_flux", "weight", "pixel_weight", "exposure"):
+                getattr(total, name)[index] += getattr(part, name)
+        return MosaicSum(*total._arrays(), images=self.images + other.images)
+
+    def planes(self) -> MosaicPlanes:
+        """The mosaic itself."""
+        seen = self.weight > 0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            flux = np.where(seen, self.weighted_flux / self.weight, np.nan)
+            variance = np.where(seen, 1 / self.weight, 0.0)
+            pixel_variance = np.where(seen, self.pixel_weight / self.weight**2, 0.0)
+            significance = flux / np.sqrt(pixel_variance)
+        return MosaicPlanes(flux, variance, pixel_variance, significance, self.exposure)

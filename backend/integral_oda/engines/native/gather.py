@@ -5,29 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from integral_oda.engines.native.image import WindowImage, load_window_image, save_window_image
 from integral_oda.engines.native.sources import IDENTIFICATION_ARCMIN, source_band
-from integral_oda.imaging.mosaic import MosaicSums, PixelMap, add_image
+from integral_oda.imaging.mosaic import MosaicSum
+from integral_oda.imaging.resampling import Resampler
 from integral_oda.imaging.search import osa_radius_arcmin
-from integral_oda.instrument.attitude import SKY_PIXEL, separation_deg
+from integral_oda.instrument.attitude import separation_deg
 from integral_oda.instrument.energy import EnergyBand
+from integral_oda.products.sky_grid import SkyGrid, gnomonic_grid, image_plane, observed_outline
 from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import Source, SourceBand
 
-if TYPE_CHECKING:
-    from astropy.wcs import WCS
-
 __all__ = ["Mosaic"]
-
-_MARGIN_PIXELS = 4
 
 
 class Mosaic:
-    """Inverse-variance mosaic by nearest pixel; a single window keeps its own grid."""
+    """Inverse-variance mosaic; a single window keeps its own grid."""
 
     def compute(
         self, inputs: Sequence[tuple[str, WindowImage]], parameters: Mapping[str, Any], raw: Mapping[str, Path]
@@ -36,9 +33,9 @@ class Mosaic:
         windows = [value for _, value in inputs]
         if len(windows) == 1:
             return windows[0]
-        wcs, shape = _common_grid([window.images[0] for window in windows])
+        grid = gnomonic_grid([observed_outline(w.images[0].wcs, w.images[0].observed) for w in windows])
         bands = range(len(windows[0].images))
-        images = [_summed([window.images[k] for window in windows], wcs, shape) for k in bands]
+        images = [_summed([window.images[k] for window in windows], grid) for k in bands]
         return WindowImage(images, _merged_sources(windows), _merged_noise(windows, images))
 
     def save(self, value: WindowImage, folder: Path) -> None:
@@ -50,65 +47,21 @@ class Mosaic:
         return load_window_image(folder)
 
 
-def _common_grid(images: Sequence[SkyImage]) -> tuple[WCS, tuple[int, int]]:
-    """North-up gnomonic grid of the sky pixel's size around all observed pixels of the images."""
-    from astropy.wcs import WCS
-
-    corners = np.concatenate([_outline(image) for image in images])
-    centre = corners.mean(axis=0) / np.linalg.norm(corners.mean(axis=0))
-    scale = np.rad2deg(SKY_PIXEL)
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype, wcs.wcs.cunit = ["RA---TAN", "DEC--TAN"], ["deg", "deg"]
-    wcs.wcs.crval = [np.rad2deg(np.arctan2(centre[1], centre[0])) % 360, np.rad2deg(np.arcsin(centre[2]))]
-    wcs.wcs.cd = np.diag([-scale, scale])
-    wcs.wcs.crpix = [1.0, 1.0]
-    wcs.wcs.radesys, wcs.wcs.equinox = "FK5", 2000.0
-    ra, dec = np.rad2deg(np.arctan2(corners[:, 1], corners[:, 0])), np.rad2deg(np.arcsin(corners[:, 2]))
-    columns, rows = wcs.wcs_world2pix(ra, dec, 0)
-    low = np.floor([rows.min(), columns.min()]).astype(int) - _MARGIN_PIXELS
-    high = np.ceil([rows.max(), columns.max()]).astype(int) + _MARGIN_PIXELS
-    wcs.wcs.crpix = [1.0 - low[1], 1.0 - low[0]]
-    rows_n, columns_n = (int(n) for n in high - low + 1)
-    return wcs, (rows_n, columns_n)
-
-
-def _outline(image: SkyImage) -> Any:
-    """Unit vectors of the rim of the observed area, ``(n, 3)``."""
-    from integral_oda.instrument.attitude import unit_vector
-
-    rows, columns = np.nonzero(image.observed)
-    ends = [(r, c) for r in np.unique(rows)[::8] for c in (columns[rows == r].min(), columns[rows == r].max())]
-    points = np.array(ends, dtype=float)
-    ra, dec = image.wcs.wcs_pix2world(points[:, 1], points[:, 0], 0)
-    return unit_vector(ra, dec)
-
-
-def _summed(images: Sequence[SkyImage], wcs: WCS, shape: tuple[int, int]) -> SkyImage:
-    sums = MosaicSums.empty(shape)
+def _summed(images: Sequence[SkyImage], grid: SkyGrid) -> SkyImage:
+    total = MosaicSum.empty(grid.extent)
     for image in images:
-        sums = add_image(sums, image.intensity, image.variance, image.exposure, _pixel_map(wcs, image))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        significance = sums.flux / np.sqrt(sums.variance)
+        values = Resampler(image.intensity, image.variance, image.exposure)
+        total = total.with_image(values, image_plane(image.wcs, image.shape), grid.pixels)
+    planes = total.planes()
     return SkyImage(
-        intensity=sums.flux.astype(np.float32),
-        variance=sums.variance.astype(np.float32),
-        significance=significance.astype(np.float32),
-        exposure=sums.exposure.astype(np.float32),
-        wcs=wcs,
+        intensity=planes.flux.astype(np.float32),
+        variance=planes.variance.astype(np.float32),
+        significance=planes.significance.astype(np.float32),
+        exposure=planes.exposure.astype(np.float32),
+        wcs=grid.wcs_of(total.extent),
         band=images[0].band,
         keywords=_summed_keywords(images),
     )
-
-
-def _pixel_map(wcs: WCS, image: SkyImage) -> PixelMap:
-    from astropy.coordinates import SkyCoord
-
-    def to_input(columns: Any, rows: Any) -> tuple[Any, Any]:
-        ra, dec = wcs.wcs_pix2world(columns.ravel(), rows.ravel(), 0)
-        column, row = image.pixel_of(SkyCoord(ra, dec, unit="deg", frame="fk5"))
-        return column.reshape(columns.shape), row.reshape(rows.shape)
-
-    return to_input
 
 
 def _summed_keywords(images: Sequence[SkyImage]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from integral_oda.engines.native.field import DetectorEfficiency, live_time_map
 from integral_oda.engines.native.sources import FieldFit, fit_field
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.imaging.null import draw_null_excess
+from integral_oda.imaging.resampling import PSF_SIGMA_PIXELS
 from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
 from integral_oda.imaging.sky import SkyMaps, make_sky_maps, score_map
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
@@ -200,7 +201,7 @@ def _sky_image(maps: SkyMaps, fit: FieldFit, k: int, attitude: Attitude, keyword
     rows, columns = np.indices(flux.shape)
     for place, source_flux in zip(fit.places, fit.fluxes[k], strict=True):
         column, row = tangents_to_pixel(*place)
-        flux += source_flux * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * PEAK_SIGMA_PIXELS**2))
+        flux += source_flux * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * PSF_SIGMA_PIXELS**2))
     with np.errstate(divide="ignore", invalid="ignore"):
         significance = np.where(maps.variance > 0, flux / np.sqrt(maps.variance), np.nan)
     return SkyImage(
@@ -212,10 +213,6 @@ def _sky_image(maps: SkyMaps, fit: FieldFit, k: int, attitude: Attitude, keyword
         band=fit.bands[k],
         keywords=keywords,
     )
-
-
-PEAK_SIGMA_PIXELS = 1.18
-"""Width of the core of the point-spread function, 1 sigma of a Gaussian."""
 
 
 def _keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime) -> dict[str, Any]:

@@ -1,0 +1,181 @@
+"""Values of a sky image between its pixels, and what taking them does to noise and to sources.
+
+A sky image is a matched-filter map: its variance is that of the flux of a source at the pixel, and its noise is
+correlated as wide as the point-spread function. Taking values between pixels may lower the noise of a pixel and
+broaden a source; both follow from the kernel and are carried along.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import spline_filter
+
+from integral_oda.arrays import Array
+
+__all__ = ["PSF_SIGMA_PIXELS", "Resampled", "Resampler", "Resampling"]
+
+PSF_SIGMA_PIXELS = 1.18
+"""Width of the core of the point-spread function, 1 sigma of a Gaussian; the noise is correlated as wide."""
+_PAD = 3
+_SUB_PIXEL_CENTRES = [(row, column) for row in (-0.25, 0.25) for column in (-0.25, 0.25)]
+
+
+class Resampling(StrEnum):
+    """How values between pixels are taken."""
+
+    NEAREST = "nearest"
+    """The nearest pixel: noise as it is, sources broadened by a pixel's width."""
+    SPLIT = "split"
+    """The mean over the nearest pixels of 2 x 2 sub-pixels, as varmosaic takes it."""
+    CUBIC = "cubic"
+    """Cubic spline: noise and sources as they are, to a percent."""
+    SPREAD = "spread"
+    """Pixels shared out over four neighbours by overlap, as OSA's PixSpread: noise and peaks lower."""
+
+    @property
+    def kernel_variance(self) -> float:
+        """Square of the kernel's width along one axis, in pixels, mean over all places between pixels.
+
+        The spline's is that of the Gaussian that lowers a peak of the point-spread function as much.
+        """
+        return {"nearest": 1 / 12, "split": 1 / 12 + 1 / 16, "cubic": 0.0126, "spread": 1 / 6}[self.value]
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Values of an image at some places.
+
+    Attributes
+    ----------
+    flux, exposure : ndarray
+        counts/s and s, float32.
+    weight : ndarray
+        1 / variance of the flux of a source; 0 where the image has nothing.
+    share : ndarray or float
+        Variance of the value over the variance of the flux of a source.
+    """
+
+    flux: Array
+    weight: Array
+    exposure: Array
+    share: Array | float
+
+
+class Resampler:
+    """An image made ready to give its values at any place.
+
+    Parameters
+    ----------
+    flux, variance, exposure : ndarray
+        Array of the image, ``(n_rows, n_columns)``; pixels without a positive variance or a finite flux are left out.
+    method : Resampling
+    correlation_pixels : float
+        1 sigma of the Gaussian correlation of the noise.
+    pixel_share : float
+        Variance of a pixel of the image over its variance plane; 1 unless it was resampled before.
+    """
+
+    def __init__(
+        self,
+        flux: Array,
+        variance: Array,
+        exposure: Array,
+        method: Resampling = Resampling.CUBIC,
+        correlation_pixels: float = PSF_SIGMA_PIXELS,
+        pixel_share: float = 1.0,
+    ) -> None:
+        self.shape = (flux.shape[0], flux.shape[1])
+        self.method, self._pixel_share = method, pixel_share
+        self._neighbours = float(np.exp(-0.5 / correlation_pixels**2))
+        used = (variance > 0) & np.isfinite(flux) & np.isfinite(variance)
+        values = np.where(used, flux, np.float32(0)).astype(np.float32, copy=False)
+        weight = np.zeros(self.shape, np.float32)
+        np.divide(1, variance, out=weight, where=used, casting="same_kind")
+        if method is Resampling.CUBIC:
+            values = spline_filter(values, 3, output=np.float32, mode="mirror")
+        self._stride = self.shape[1] + 2 * _PAD
+        self._values = np.pad(values, _PAD, mode="reflect" if min(self.shape) > _PAD else "edge").ravel()
+        self._weight = self._within_zeros(weight)
+        self._exposure = self._within_zeros(np.where(used & np.isfinite(exposure), exposure, np.float32(0)))
+
+    def _within_zeros(self, plane: Array) -> Array:
+        """The plane with a margin of zeros, flat."""
+        padded = np.zeros((self.shape[0] + 2 * _PAD, self._stride), np.float32)
+        padded[_PAD:-_PAD, _PAD:-_PAD] = plane
+        return padded.ravel()
+
+    def at(self, column: Array, row: Array) -> Resampled:
+        """Values at columns and rows (0-based, fractional; NaN for nowhere), arrays of one shape."""
+        rows, columns = self.shape
+        x = np.fmin(np.fmax(np.asarray(column, np.float32), -1), columns)
+        y = np.fmin(np.fmax(np.asarray(row, np.float32), -1), rows)
+        if self.method is Resampling.SPLIT:
+            return self._split(x, y)
+        nearest = self._index(np.rint(y), np.rint(x))
+        weight, exposure = self._weight.take(nearest), self._exposure.take(nearest)
+        if self.method is Resampling.NEAREST:
+            return Resampled(self._values.take(nearest), weight, exposure, self._pixel_share)
+        if self.method is Resampling.SPREAD:
+            flux, share = self._spread(x, y)
+            return Resampled(flux, weight, exposure, share)
+        return Resampled(self._spline(x, y), weight, exposure, self._pixel_share)
+
+    def _index(self, row: Array, column: Array) -> NDArray[np.intp]:
+        """Place of whole rows and columns in the padded planes."""
+        flat = row.astype(np.intp)
+        flat += _PAD
+        flat *= self._stride
+        flat += (column + np.float32(_PAD)).astype(np.intp)
+        return flat
+
+    def _spline(self, x: Array, y: Array) -> Array:
+        below, left = np.floor(y), np.floor(x)
+        across, along = _spline_weights(x - left), _spline_weights(y - below)
+        first = self._index(below - 1, left - 1)
+        flux = np.zeros_like(x)
+        for i, weight in enumerate(along):
+            line = np.zeros_like(x)
+            for j, part in enumerate(across):
+                term = self._values[i * self._stride + j :].take(first)
+                term *= part
+                line += term
+            line *= weight
+            flux += line
+        return flux
+
+    def _spread(self, x: Array, y: Array) -> tuple[Array, Array]:
+        below, left = np.floor(y), np.floor(x)
+        s, t = x - left, y - below
+        first = self._index(below, left)
+        values = [self._values[step:].take(first) for step in (0, 1, self._stride, self._stride + 1)]
+        flux = (values[0] * (1 - s) + values[1] * s) * (1 - t) + (values[2] * (1 - s) + values[3] * s) * t
+        share = self._pixel_share * self._mean_of_two(s) * self._mean_of_two(t)
+        return flux, share.astype(np.float32)
+
+    def _mean_of_two(self, part: Array) -> Array:
+        """Variance of the mean of two neighbours, ``part`` of it the second, in units of that of one."""
+        return 1 - 2 * part * (1 - part) * np.float32(1 - self._neighbours)
+
+    def _split(self, x: Array, y: Array) -> Resampled:
+        parts = [self._index(np.rint(y + dy), np.rint(x + dx)) for dy, dx in _SUB_PIXEL_CENTRES]
+        weights = [self._weight.take(part) for part in parts]
+        total = np.maximum(sum(w > 0 for w in weights), 1).astype(np.float32)
+        flux = sum(self._values.take(p) * (w > 0) for p, w in zip(parts, weights, strict=True)) / total
+        exposure = np.mean([self._exposure.take(part) for part in parts], axis=0)
+        # Two sub-pixels of one line lie in one pixel half of the time.
+        share = self._pixel_share * ((3 + self._neighbours) / 4) ** 2
+        return Resampled(flux, sum(weights) / total, exposure, share)
+
+
+def _spline_weights(part: Array) -> list[Array]:
+    """Cubic B-spline weights of four neighbours, ``part`` from the second to the third."""
+    square = part * part
+    cube = square * part
+    last = cube / np.float32(6)
+    second = np.float32(2 / 3) - square + cube / np.float32(2)
+    first = last + np.float32(1 / 6) + (square - part) / np.float32(2) - cube / np.float32(3)
+    return [first, second, 1 - first - second - last, last]
