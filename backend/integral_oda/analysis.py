@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from integral_oda import __version__
 from integral_oda.errors import DataError, NothingLeftError, UnavailableError
 from integral_oda.folders import store_root
 from integral_oda.query import ImageQuery, LightCurveQuery, QualityQuery, Query
-from integral_oda.request import Request, Selection, nothing_left, prepare
+from integral_oda.request import Request, nothing_left, prepare
 from integral_oda.results import (
     PRODUCTS,
     PROVENANCE_FILE,
@@ -25,6 +23,7 @@ from integral_oda.results import (
     Products,
     QualityProducts,
 )
+from integral_oda.versions import software_versions
 from integral_oda.workflow.progress import Listener, silent
 
 if TYPE_CHECKING:
@@ -114,9 +113,9 @@ def analyse(
         raise UnavailableError("the query was cancelled; the steps that were finished are kept")
     lease = kept.lease()
     folder = _product_folder(request, execution, kept, lease)
-    summary = _summary(query, request.selection, execution, folder, time.perf_counter() - started)
+    summary = _summary(query, request, execution, folder, time.perf_counter() - started)
     made = lineage(execution, request.target, kept)
-    provenance = prov_document(made, _versions(), query.model_dump(mode="json"))
+    provenance = prov_document(made, software_versions(), query.model_dump(mode="json"))
     raw = {f"{item.scope} {name}": digest for item in made for name, digest in item.raw.items()}
     kind = PRODUCTS[type(query)]
     return kind(folder, summary, provenance, raw, held=lease)
@@ -166,24 +165,19 @@ def _product_folder(request: Request, execution: Execution, store: Store, lease:
     raise DataError(f"the product of {target.step.name} is not in the store any more")
 
 
-def _summary(query: Query, selection: Selection, execution: Execution, folder: Path, seconds: float) -> dict[str, Any]:
+def _summary(query: Query, request: Request, execution: Execution, folder: Path, seconds: float) -> dict[str, Any]:
+    selection = request.selection
     lists = json.loads((folder / "lists.json").read_text(encoding="utf-8"))
     files = sorted(p.name for p in folder.iterdir() if p.suffix in _PRODUCT_SUFFIXES or p.name == QUALITY_FILE)
     return {
         "query": query.model_dump(mode="json"),
+        "key": execution.key(request.target),
         "science_windows": {"used": selection.used, "left_out": selection.left_out},
         "sources": lists.get("sources", []),
         "noise": lists.get("noise", []),
         **{name: lists[name] for name in ("verdict", "reasons") if name in lists},
         "nodes": {"computed": execution.computed, "restored": execution.restored, "failed": execution.failed},
         "seconds": round(seconds, 3),
-        "versions": _versions(),
+        "versions": software_versions(),
         "files": [*files, PROVENANCE_FILE, SUMMARY_FILE],
     }
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    found = {name: version(name) for name in ("numpy", "scipy", "astropy")}
-    return {"integral_oda": __version__, "python": sys.version.split()[0], **found}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copyfile
 from typing import TYPE_CHECKING
 
 from integral_oda.background import kind_of, query_of
-from integral_oda.errors import DataError
+from integral_oda.errors import DataError, OutputError
 
 if TYPE_CHECKING:
     from integral_oda.analysis import Products
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["make_crate", "rerun"]
 
 _REPORTS = ("summary.json", "provenance.json")
+_CATALOGUE = "user_catalogue"
 
 
 def make_crate(out: Path, query: Query, products: Products) -> Path:
@@ -22,11 +24,17 @@ def make_crate(out: Path, query: Query, products: Products) -> Path:
     from integral_oda.workflow.crate import write_crate
 
     kind = kind_of(query)
+    files = [name for name in products.summary["files"] if name not in _REPORTS]
+    values = query.model_dump(mode="json")
+    if query.catalog is not None:
+        values["catalog"] = f"{_CATALOGUE}{query.catalog.suffix}"
+        _copy(query.catalog, out / values["catalog"])
+        files.append(values["catalog"])
     return write_crate(
         out,
-        [name for name in products.summary["files"] if name not in _REPORTS],
+        files,
         name=f"INTEGRAL/ISGRI {kind}",
-        request={"kind": kind, "query": query.model_dump(mode="json")},
+        request={"kind": kind, "query": values},
         software=products.summary["versions"],
         inputs=products.raw,
     )
@@ -45,7 +53,8 @@ def rerun(crate: Path, out: Path, archive: Path | None = None, store: str | Path
     Returns
     -------
     list of str
-        Files of the crate that came out different, byte for byte.
+        Files of the crate that came out different: byte for byte, or in their data and their headers but for the
+        versions of the software where that is another now.
 
     Raises
     ------
@@ -53,13 +62,26 @@ def rerun(crate: Path, out: Path, archive: Path | None = None, store: str | Path
         If this is no crate, or the archive's raw files are not those of the crate.
     """
     from integral_oda.analysis import analyse
+    from integral_oda.products.signature import same_but_software
     from integral_oda.workflow.crate import read_crate
 
     known = read_crate(crate)
-    query = query_of(known.request["kind"], known.request["query"])
+    values = dict(known.request["query"])
+    if values.get("catalog"):
+        values["catalog"] = str(crate / values["catalog"])
+    query = query_of(known.request["kind"], values)
     products = analyse(query, archive, store)
     other = [name for name, checksum in known.inputs.items() if products.raw.get(name) != checksum]
     if other:
         raise DataError(f"{crate}: made from other raw files than this archive has: {', '.join(other)}")
     products.write(out)
-    return known.differences(out)
+    if query.catalog is not None:
+        _copy(query.catalog, out / query.catalog.name)
+    return [name for name in known.differences(out) if not same_but_software(crate / name, out / name)]
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        copyfile(source, target)
+    except OSError as exc:
+        raise OutputError(f"{target}: cannot be written ({exc.strerror or exc})") from exc

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,20 @@ def prepare(query: Query, archive: Path | None, listener: Listener, *, strict: b
     selection = _select(query, archive or archive_root(), listener, strict=strict)
     asked = _asked_source(query, known)
     subject = _Subject(selection.archive, selection.used, known, asked, _time_selection(query, asked))
-    return Request(selection, _GRAPHS[type(query)](query, subject))
+    target = _GRAPHS[type(query)](query, subject)
+    parameters = {**target.parameters, "query": _canonical(query, subject)}
+    return Request(selection, replace(target, parameters=parameters))
+
+
+def _canonical(query: Query, subject: _Subject) -> dict[str, Any]:
+    """What was asked, the same however it was said: it is written into the product, and is part of its key."""
+    unsaid = {"catalog"} if query.rate_range else {"catalog", "rate_bin"}
+    values = query.model_dump(mode="json", exclude=unsaid)
+    if query.src_name is not None and subject.asked is not None:
+        values["src_name"] = subject.asked[0]
+    if subject.known:
+        values["catalog"] = [list(position) for position in subject.extra]
+    return values
 
 
 @dataclass

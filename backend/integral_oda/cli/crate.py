@@ -27,4 +27,4 @@ def rerun_command(
     different = rerun(crate, out, archive, store)
     if different:
         raise DataError(f"{out}: not the same as in {crate}: {', '.join(different)}")
-    typer.echo(f"{out}: the same, byte for byte, as {crate}")
+    typer.echo(f"{out}: the same as {crate}")

@@ -11,7 +11,13 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from integral_oda.versions import software_versions
+
+if TYPE_CHECKING:
+    from integral_oda.products.signature import Origin
+    from integral_oda.workflow.provenance import Made
 
 __all__ = ["Carrier", "DeclaredStep"]
 
@@ -43,12 +49,16 @@ class DeclaredStep:
         ``module:class`` that carries it out.
     tolerant : bool
         Whether it gathers, and goes on with the inputs that are left when some have failed.
+    product : bool
+        Whether it makes the files that users get: where they come from is written into them. Its parameter ``query``
+        is what was asked.
     """
 
     name: str
     version: str
     carrier: str
     tolerant: bool = False
+    product: bool = False
 
     def _carrier(self) -> Carrier:
         module, _, kind = self.carrier.partition(":")
@@ -66,3 +76,27 @@ class DeclaredStep:
     def load(self, folder: Path) -> Any:
         """Read a result that `save` has written."""
         return self._carrier().load(folder)
+
+    def sign(self, folder: Path, made: Sequence[Made]) -> None:
+        """Write into the files of a product what they were made from."""
+        if self.product:
+            from integral_oda.products.signature import sign_files
+
+            sign_files(folder, _origin(made))
+
+
+def _origin(made: Sequence[Made]) -> Origin:
+    from integral_oda.products.signature import Origin
+
+    last, by_key = made[-1], {item.key: item for item in made}
+    inputs = [("input", by_key[key].scope, by_key[key].step, key) for key in last.inputs]
+    raw = [("raw", item.scope, name, digest) for item in made for name, digest in item.raw.items()]
+    return Origin(
+        key=last.key,
+        step=last.step,
+        engine=f"{last.engine} {last.engine_version}".strip(),
+        query=last.parameters.get("query", {}),
+        software=software_versions(),
+        steps={item.step: item.step_version for item in made},
+        inputs=inputs + raw,
+    )

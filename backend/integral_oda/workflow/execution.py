@@ -170,17 +170,23 @@ class Run:
         self.store, self.listener, self.cancel, self.strict = store, listener, cancel, strict
         self.lease = store.lease() if store is not None else None
         self.known = known or {}
+        self._cells: Mapping[Node, Cell] = {}
 
     def execute(self, targets: Sequence[Node]) -> Execution:
         """Carry out what is needed for some targets."""
         if self.store is not None:
             self.store.fingerprints.prime(raw_files(targets))
         schedule = Schedule(self._look_up, self.settle)
+        self._cells = schedule.cells
         schedule.add(targets)
         for cell in schedule.to_do:
             self.tell(cell, "queued")
         self.work(schedule.to_do)
         return Execution(schedule.cells, self.load, cancelled=any(not cell.settled for cell in schedule.to_do))
+
+    def cell(self, node: Node) -> Cell | None:
+        """State of one node; None where it was not needed."""
+        return self._cells.get(node)
 
     def work(self, to_do: Sequence[Cell]) -> None:
         """Do what is to be done, inputs first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from integral_oda.errors import DataError
@@ -12,8 +13,9 @@ from integral_oda.workflow.execution import Execution, Outcome, Run
 from integral_oda.workflow.graph import Node, is_tolerant
 from integral_oda.workflow.perform import Performed, inherited_failure, perform, task_on_survivors
 from integral_oda.workflow.progress import Listener, silent
+from integral_oda.workflow.provenance import lineage
 from integral_oda.workflow.schedule import Cell
-from integral_oda.workflow.store import Store
+from integral_oda.workflow.store import Signer, Store
 
 __all__ = ["Execution", "Executor", "InProcessRun", "Outcome", "execute"]
 
@@ -114,14 +116,21 @@ class InProcessRun(Run):
         lock = self.store.lock(task.key) if self.store is not None else None
         if lock is not None and not lock.try_acquire():
             return False
+        cell.key = task.key
+        announce, sign = partial(self.tell, cell, "running"), self._signer(cell)
         try:
-            done = perform(task, lambda: self._inputs(cell), self.store, self.lease, lambda: self.tell(cell, "running"))
+            done = perform(task, lambda: self._inputs(cell), self.store, self.lease, announce, sign)
         finally:
             if lock is not None:
                 lock.release()
-        cell.key = task.key if done.error is None else None
+        if done.error is not None:
+            cell.key = None
         self.settle(cell, done)
         return True
+
+    def _signer(self, cell: Cell) -> Signer | None:
+        sign = getattr(cell.node.step, "sign", None)
+        return None if sign is None else lambda folder: sign(folder, lineage(self, cell.node))
 
     def again(self) -> InProcessRun:
         """Another execution on the same store, for what was lost."""

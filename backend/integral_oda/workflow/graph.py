@@ -19,7 +19,9 @@ class Step(Protocol):
     A step whose attribute ``tolerant`` is true gathers: it is given ``(scope, value)`` pairs of the inputs that
     succeeded, each loaded when it is asked for, and fails only if none did. A step whose attribute ``retries`` is n is
     tried again n times when something outside is not there (`UnavailableError`). A step that is to run on a cluster
-    must be picklable. `load` must give exactly what `save` was given: whether a value comes from memory or from the
+    must be picklable. A step that makes what users get may have ``sign(folder, made)``: it is called after `save` with
+    all that the result was made from (`integral_oda.workflow.provenance.Made`, the result last), to write that into the
+    files. `load` must give exactly what `save` was given: whether a value comes from memory or from the
     store must make no difference to what is made from it.
 
     Attributes

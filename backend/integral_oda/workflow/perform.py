@@ -11,7 +11,7 @@ from typing import Any, Literal
 from integral_oda.errors import IntegralOdaError, NothingLeftError, OutputError, UnavailableError
 from integral_oda.workflow.graph import Input, Node, Task, is_tolerant
 from integral_oda.workflow.locks import Lease
-from integral_oda.workflow.store import Store
+from integral_oda.workflow.store import Signer, Store
 
 __all__ = ["Ending", "LookUp", "Performed", "inherited_failure", "look_up_in", "perform", "task_on_survivors"]
 
@@ -96,6 +96,7 @@ def perform(
     store: Store | None,
     lease: Lease | None,
     announce: Callable[[], None],
+    sign: Signer | None = None,
 ) -> Performed:
     """Carry a node out; with a store, the caller holds the lock of its key.
 
@@ -111,6 +112,8 @@ def perform(
         Keeps the result from being pruned.
     announce : callable
         Called when the computation begins.
+    sign : callable, optional
+        Completes the files of the result before they are kept.
 
     Raises
     ------
@@ -125,7 +128,7 @@ def perform(
     try:
         value = _compute(task, inputs())
         seconds = time.perf_counter() - begin
-        folder = store.save(task, value, seconds, lease) if store is not None else None
+        folder = store.save(task, value, seconds, lease, sign) if store is not None else None
     except OutputError:
         raise
     except IntegralOdaError as exc:

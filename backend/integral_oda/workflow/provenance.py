@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from integral_oda.errors import DataError
-from integral_oda.workflow.execution import Execution
 from integral_oda.workflow.graph import Node
 from integral_oda.workflow.keys import canonical_json
+from integral_oda.workflow.schedule import Cell
 from integral_oda.workflow.store import Store
 
 __all__ = ["Made", "lineage", "prov_document"]
@@ -51,13 +51,21 @@ class Made:
     created: float | None
 
 
-def lineage(execution: Execution, target: Node, store: Store | None = None) -> list[Made]:
+class Cells(Protocol):
+    """An execution, done or under way, as far as lineage asks."""
+
+    def cell(self, node: Node) -> Cell | None:
+        """State of one node; None where it was not needed."""
+
+
+def lineage(execution: Cells, target: Node, store: Store | None = None) -> list[Made]:
     """List all that a result was made from, inputs first, the result last.
 
     Parameters
     ----------
-    execution : Execution
-        What carried the target out; nodes that failed there, and what only they were made from, are left out.
+    execution : Execution or Run
+        What carried the target out, or is at it with all its inputs done; nodes that failed there, and what only they
+        were made from, are left out.
     target : Node
         The result.
     store : Store, optional
@@ -78,7 +86,7 @@ def lineage(execution: Execution, target: Node, store: Store | None = None) -> l
     return list(found.values())
 
 
-def _real_key(execution: Execution, node: Node) -> str | None:
+def _real_key(execution: Cells, node: Node) -> str | None:
     cell = execution.cell(node)
     if cell is not None and (cell.key is not None or cell.error is not None):
         return cell.key
@@ -88,11 +96,11 @@ def _real_key(execution: Execution, node: Node) -> str | None:
         return None
 
 
-def _real_inputs(execution: Execution, node: Node) -> Iterator[Node]:
+def _real_inputs(execution: Cells, node: Node) -> Iterator[Node]:
     return (item for item in node.inputs if _real_key(execution, item) is not None)
 
 
-def _made(execution: Execution, node: Node, key: str, store: Store | None) -> Made:
+def _made(execution: Cells, node: Node, key: str, store: Store | None) -> Made:
     inputs = tuple(key for key in (_real_key(execution, item) for item in node.inputs) if key is not None)
     seconds = created = None
     if store is not None:

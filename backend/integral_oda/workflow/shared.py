@@ -23,7 +23,7 @@ from integral_oda.workflow.graph import Task
 from integral_oda.workflow.keys import digest
 from integral_oda.workflow.locks import Lease
 from integral_oda.workflow.manifest import MANIFEST_NAME, read_manifest
-from integral_oda.workflow.store import Store, remove_tree
+from integral_oda.workflow.store import Signer, Store, remove_tree
 
 __all__ = ["SharedStore", "open_store"]
 
@@ -93,9 +93,11 @@ class SharedStore(Store):
         """Whether a result is here or in the shared store, without fetching it."""
         return super().peek(key) or self._pointer(key) is not None
 
-    def save(self, task: Task, value: Any, seconds: float, lease: Lease | None = None) -> Path:
+    def save(
+        self, task: Task, value: Any, seconds: float, lease: Lease | None = None, sign: Signer | None = None
+    ) -> Path:
         """Keep a result here and in the shared store; see `Store.save`."""
-        folder = super().save(task, value, seconds, lease)
+        folder = super().save(task, value, seconds, lease, sign)
         try:
             _insist(lambda: self._publish(task.key, folder))
         except OSError as exc:

@@ -25,7 +25,10 @@ from integral_oda.workflow.keys import FingerprintCache, canonical_json
 from integral_oda.workflow.locks import FileLock, Lease, leased_keys
 from integral_oda.workflow.manifest import Manifest, describe, find_damage, read_manifest, write_manifest
 
-__all__ = ["Pruned", "Store", "StoreInfo", "Verification", "remove_tree"]
+__all__ = ["Pruned", "Signer", "Store", "StoreInfo", "Verification", "remove_tree"]
+
+# Completes the files of a result in their folder.
+Signer = Callable[[Path], None]
 
 _FOLDERS = ("objects", "aside", "locks", "leases", "quarantine")
 _BATCH = 100
@@ -213,7 +216,9 @@ class Store:
                 pending += [item for item in manifest.input_keys if item not in seen]
                 seen.update(manifest.input_keys)
 
-    def save(self, task: Task, value: Any, seconds: float, lease: Lease | None = None) -> Path:
+    def save(
+        self, task: Task, value: Any, seconds: float, lease: Lease | None = None, sign: Signer | None = None
+    ) -> Path:
         """Keep a result; the caller holds `lock` of its key.
 
         Parameters
@@ -226,6 +231,8 @@ class Store:
             What it cost.
         lease : Lease, optional
             Keeps it from being pruned as long as the lease lasts.
+        sign : callable, optional
+            Completes the files that the step has written.
 
         Returns
         -------
@@ -240,6 +247,8 @@ class Store:
 
         def write(aside: Path) -> Manifest:
             task.step.save(value, aside)
+            if sign is not None:
+                sign(aside)
             manifest = describe(task, aside, seconds)
             write_manifest(manifest, aside)
             return manifest

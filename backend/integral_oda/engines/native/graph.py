@@ -31,9 +31,9 @@ LCR = DeclaredStep("LCR", "1", f"{_NATIVE}.timing:Lcr")
 LCR_JOIN = DeclaredStep("LCR_JOIN", "1", f"{_NATIVE}.timing:JoinLcr", tolerant=True)
 STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
 QUALITY = DeclaredStep("QUALITY", "1", f"{_NATIVE}.quality:Quality")
-PACK_QUALITY = DeclaredStep("PACK_QUALITY", "1", f"{_NATIVE}.quality:PackQuality")
-PACK_IMAGE = DeclaredStep("PACK_IMAGE", "1", f"{_NATIVE}.pack:PackImage")
-PACK_LC = DeclaredStep("PACK_LC", "1", f"{_NATIVE}.pack:PackLightCurve")
+PACK_QUALITY = DeclaredStep("PACK_QUALITY", "2", f"{_NATIVE}.quality:PackQuality", product=True)
+PACK_IMAGE = DeclaredStep("PACK_IMAGE", "2", f"{_NATIVE}.pack:PackImage", product=True)
+PACK_LC = DeclaredStep("PACK_LC", "2", f"{_NATIVE}.pack:PackLightCurve", product=True)
 
 
 @dataclass(frozen=True)
