@@ -86,7 +86,7 @@ def same_but_software(one: Path, other: Path) -> bool:
     compare = {".fits": _same_fits, ".png": _same_pixels}.get(one.suffix, _same_text)
     try:
         return compare(one, other)
-    except (OSError, ValueError):
+    except (DataError, OSError, ValueError, SyntaxError):  # Pillow tells by a SyntaxError that a file is no PNG
         return False
 
 
@@ -94,7 +94,8 @@ def _same_fits(one: Path, other: Path) -> bool:
     from astropy.io import fits
 
     sums = ["CHECKSUM", "DATASUM"]
-    return bool(fits.FITSDiff(one, other, ignore_keywords=["ODASOFT", *sums], ignore_comments=sums).identical)
+    with open_fits(one) as first, open_fits(other) as second:
+        return bool(fits.FITSDiff(first, second, ignore_keywords=["ODASOFT", *sums], ignore_comments=sums).identical)
 
 
 def _same_pixels(one: Path, other: Path) -> bool:
@@ -160,12 +161,17 @@ def _sign_png(path: Path, origin: Origin) -> None:
 
 
 def _sign_regions(path: Path, origin: Origin) -> None:
-    path.write_text(f"{path.read_text(encoding='utf-8')}# {_sentence(origin)}\n", encoding="utf-8")
+    _add_line(path, f"# {_sentence(origin)}")
 
 
 def _sign_html(path: Path, origin: Origin) -> None:
     text = html.escape(_sentence(origin)).replace("--", "-&#45;")
-    path.write_text(f"{path.read_text(encoding='utf-8')}<!-- {text} -->\n", encoding="utf-8")
+    _add_line(path, f"<!-- {text} -->")
+
+
+def _add_line(path: Path, line: str) -> None:
+    text = path.read_text(encoding="utf-8").rstrip("\n")
+    path.write_text(f"{text}\n{line}\n", encoding="utf-8")
 
 
 _SIGNERS: dict[str, Callable[[Path, Origin], None]] = {
