@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from integral_oda.archive.fits_table import Hdu, Header, find_table, read_hdus
 from integral_oda.errors import DataError
 
-__all__ = ["EventList", "read_events"]
+__all__ = ["ATTITUDE_KEYWORDS", "EventList", "read_events"]
 
 EVENTS_TABLE, GTI_TABLE, MERGED_GTI = "ISGR-EVTS-ALL", "IBIS-GNRL-GTI", "MERGED_ISGRI"
 
 _DETECTOR_COLUMNS, _DETECTOR_ROWS, _PIXELS_PER_SIDE = 130, 134, 128
 _ATTITUDE = {"RA_SCX": 360.0, "DEC_SCX": 90.0, "RA_SCZ": 360.0, "DEC_SCZ": 90.0}
+ATTITUDE_KEYWORDS = tuple(_ATTITUDE)
 _TIME_MARGIN_D = 0.5
 _SECONDS_A_DAY = 86400.0
 

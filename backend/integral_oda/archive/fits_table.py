@@ -6,9 +6,11 @@ this module reads the headers and the numeric columns of binary tables, and noth
 
 from __future__ import annotations
 
+import gzip
 import math
 import re
 import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 
 from integral_oda.errors import DataError
 
-__all__ = ["Hdu", "Header", "find_table", "read_hdus"]
+__all__ = ["Hdu", "Header", "find_header", "find_table", "read_hdus"]
 
 Header = dict[str, Any]
 """Keywords of one header with their values (str, bool, int, float or None)."""
@@ -184,6 +186,47 @@ def find_table(hdus: list[Hdu], name: str) -> Hdu:
             return hdu
     names = ", ".join(hdu.name for hdu in hdus[1:]) or "no extension at all"
     raise DataError(f"{hdus[0].path}: no table {name}, it holds {names}")
+
+
+def find_header(path: str | Path, keywords: Iterable[str]) -> Header:
+    """Read the headers of a FITS file, plain or gzipped, no further than the first that has all of some keywords.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged before that header, or none has them.
+    """
+    path, wanted = Path(path), set(keywords)
+    try:
+        with path.open("rb") as raw:
+            magic = raw.read(2)
+            raw.seek(0)
+            with gzip.GzipFile(fileobj=raw) if magic == _GZIP_MAGIC else raw as stream:
+                for header in _headers(path, stream):
+                    if wanted <= header.keys():
+                        return header
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (OSError, EOFError, zlib.error) as exc:
+        raise DataError(f"{path}: truncated, damaged or not readable ({exc})") from exc
+    raise DataError(f"{path}: no header has {', '.join(sorted(wanted))}")
+
+
+def _headers(path: Path, stream: Any) -> Iterator[Header]:
+    """Give one header after the other; the data between them are passed over."""
+    first = True
+    while block := stream.read(_BLOCK):
+        if not block.startswith(b"SIMPLE  =" if first else b"XTENSION"):
+            raise DataError(f"{path}: {'no FITS file' if first else 'damaged'}, a header begins with {block[:24]!r}")
+        first = False
+        while not any(block[at : at + 8] == b"END     " for at in range(len(block) - _BLOCK, len(block), _CARD)):
+            more = stream.read(_BLOCK)
+            if len(more) < _BLOCK:
+                raise DataError(f"{path}: truncated or damaged, a header has no END card")
+            block += more
+        header, _ = _read_header(path, block, 0)
+        yield header
+        stream.seek(-(-_data_size(path, header) // _BLOCK) * _BLOCK, 1)
 
 
 def _unpacked(path: Path) -> bytes:

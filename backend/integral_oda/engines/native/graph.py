@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from integral_oda.archive.events import ATTITUDE_KEYWORDS
+from integral_oda.archive.fits_table import find_header
 from integral_oda.archive.tree import Archive
 from integral_oda.engines.native import ENGINE, ENGINE_VERSION
 from integral_oda.engines.steps import DeclaredStep
+from integral_oda.errors import DataError
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.workflow.graph import Node
 
@@ -92,10 +96,11 @@ def image_graph(
     time : TimeSelection
         The first band is that of its rates.
     """
-    parameters = {"bands": [list(b) for b in bands], "threshold": threshold, "at": [list(p) for p in at]}
     images = []
     for scw in windows:
         base = _selected_nodes(archive, scw, extra, time, bands[0])
+        asked = [list(p) for p in _in_field(archive, scw, at)]
+        parameters = {"bands": [list(b) for b in bands], "threshold": threshold, "at": asked}
         images.append(_node(IMA, scw, parameters, _all_bands(scw, base, bands)))
     mosaic = _node(MOSAIC, "all", {}, images)
     return _node(PACK_IMAGE, "all", {}, [mosaic])
@@ -166,9 +171,34 @@ def _window_nodes(
     gti = _node(GTI, scw, good_time, [cor, *states])
     dead_file = archive.find(scw, "isgri_dead.fits")
     dead = _node(DEAD, scw, {}, [cor, gti], {"dead": dead_file} if dead_file else {})
-    field = _node(CAT_I, scw, {"extra": [list(p) for p in extra]}, [cor])
+    field = _node(CAT_I, scw, {"extra": [list(p) for p in _in_field(archive, scw, extra)]}, [cor])
     efficiency = _node(EFFI, scw, {}, [cor, gti, dead, field])
     return {"events": [cor, gti, dead, efficiency], "field": field}
+
+
+def _in_field(archive: Archive, scw: str, positions: Sequence[Position]) -> Sequence[Position]:
+    """Positions that a window may see: those that it does not are no part of what is made of it."""
+    if not positions:
+        return ()
+    from integral_oda.engines.native.field import FIELD_RADIUS_DEG
+    from integral_oda.instrument.attitude import separation_deg
+
+    events = archive.events_file(scw)
+    axis = _axis(events, events.stat().st_mtime_ns)
+    if axis is None:
+        return positions  # COR tells what is wrong with the file
+    return [p for p in positions if separation_deg(*axis, *p[1:]) <= FIELD_RADIUS_DEG]
+
+
+@lru_cache(maxsize=20_000)
+def _axis(events: Path, _changed_ns: int) -> tuple[float, float] | None:
+    """RA and Dec (degrees) of a window's axis; None if its file does not say."""
+    from integral_oda.instrument.attitude import Attitude
+
+    try:
+        return Attitude.from_keywords(find_header(events, ATTITUDE_KEYWORDS)).axis()
+    except (DataError, TypeError, ValueError):
+        return None
 
 
 def _node(
