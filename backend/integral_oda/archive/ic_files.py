@@ -1,0 +1,216 @@
+"""Files of the IC tree as arrays: mask, decoding array, off-axis maps, detector maps, tables, bad time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integral_oda.archive.fits_table import Hdu, read_hdus
+from integral_oda.archive.ic_tree import IcTree
+from integral_oda.arrays import Array
+from integral_oda.errors import DataError
+from integral_oda.instrument.attitude import SKY_SHAPE
+from integral_oda.instrument.detector import DETECTOR_SHAPE
+from integral_oda.instrument.efficiency_table import EfficiencyTable
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.energy_calibration import EnergyCalibration
+from integral_oda.instrument.mask import MASK_CELLS
+from integral_oda.instrument.pixel_status import on_grid
+from integral_oda.instrument.response import Response
+
+__all__ = [
+    "BTI_NAMES",
+    "BandMaps",
+    "read_bad_time",
+    "read_decoding_array",
+    "read_detector_maps",
+    "read_efficiency_table",
+    "read_energy_calibration",
+    "read_ic_response",
+    "read_mask",
+    "read_off_axis_maps",
+]
+
+BTI_NAMES = (
+    *("IBIS_CONFIGURATION", "IBIS_BOOT", "ISGRI_RISE_TIME", "VETO_PROBLEM", "SOLAR_FLARE"),
+    "BELT_CROSSING",
+)
+"""Kinds of bad time that are left out, those of OSA's BTI_Names."""
+_BTI_LABELS = ("BTI_TYPE", "BTI_NAME", "NAME")
+
+
+@dataclass(frozen=True, eq=False)
+class BandMaps:
+    """Maps of some energy bands.
+
+    Attributes
+    ----------
+    bands : ndarray
+        ``(n, 2)`` keV, in order.
+    planes : ndarray
+        ``(n, rows, columns)``.
+    """
+
+    bands: Array
+    planes: Array
+
+    def mean(self, band: EnergyBand, index: float = 2.0) -> Array:
+        """Map of a band: those that it overlaps, weighted by a power law; the nearest one where it overlaps none.
+
+        Parameters
+        ----------
+        band : EnergyBand
+        index : float
+            Photon index of the weights (OSA's ii_map_rebin takes 2).
+        """
+        low = np.maximum(self.bands[:, 0], band.e1_kev)
+        high = np.maximum(np.minimum(self.bands[:, 1], band.e2_kev), low)
+        weights = low ** (1 - index) - high ** (1 - index)
+        if not weights.sum() > 0:
+            middle = self.bands.mean(axis=1)
+            return np.asarray(self.planes[np.abs(np.log(middle / np.sqrt(band.e1_kev * band.e2_kev))).argmin()])
+        return np.tensordot(weights / weights.sum(), self.planes, axes=1)
+
+
+def read_mask(path: str | Path) -> NDArray[np.int8]:
+    """Read ISGR-MASK-MOD as ``(95, 95)``, 1 = open, rows along Z.
+
+    Raises
+    ------
+    DataError
+        If it is no mask of that size.
+    """
+    (plane,) = _images(path, "ISGR-MASK-MOD", most=1)
+    cells = np.asarray(plane[1])
+    if cells.shape != (MASK_CELLS, MASK_CELLS):
+        raise DataError(f"{path}: ISGR-MASK-MOD is {cells.shape}; {MASK_CELLS} x {MASK_CELLS} cells are needed")
+    return (cells > 0.5).astype(np.int8)
+
+
+def read_decoding_array(path: str | Path) -> Array:
+    """Read ISGR-DECO-MOD, the decoding array on detector pixels, rows along Z."""
+    (plane,) = _images(path, "ISGR-DECO-MOD", most=1)
+    return np.asarray(plane[1], dtype=float)
+
+
+def read_off_axis_maps(path: str | Path) -> BandMaps:
+    """Read the off-axis correction maps (ISGR-EFFI-MOD), ``(n, 400, 400)`` on the grid of a sky image."""
+    return _band_maps(path, "ISGR-EFFI-MOD", SKY_SHAPE)
+
+
+def read_detector_maps(path: str | Path) -> BandMaps:
+    """Read background (ISGR-BACK-BKG) or uniformity maps (ISGR-UNIF-BKG), ``(n, 134, 130)``; gaps are 0."""
+    return _band_maps(path, None, DETECTOR_SHAPE)
+
+
+def _band_maps(path: str | Path, name: str | None, shape: tuple[int, int]) -> BandMaps:
+    bands, planes = [], []
+    for header, plane in _images(path, name):
+        grid = on_grid(plane) if shape == DETECTOR_SHAPE and plane.shape == (128, 128) else plane
+        if grid.shape != shape:
+            raise DataError(f"{path}: a map is {plane.shape}; {shape[0]} x {shape[1]} is needed")
+        bands.append((float(header["E_MIN"]), float(header["E_MAX"])))
+        planes.append(np.nan_to_num(np.asarray(grid, dtype=float)))
+    order = np.argsort([low for low, _ in bands], kind="stable")
+    return BandMaps(np.array(bands)[order], np.stack(planes)[order])
+
+
+def _images(path: str | Path, name: str | None, most: int | None = None) -> list[tuple[Any, Any]]:
+    """Headers and data of the two-dimensional images of a file, of one extension name where one is given."""
+    from integral_oda.products.fits_io import open_fits
+
+    with open_fits(path) as hdus:
+        found = [
+            (hdu.header, hdu.data)
+            for hdu in hdus
+            if hdu.is_image and hdu.data is not None and hdu.data.ndim == 2 and name in (None, hdu.name)
+        ]
+    if not found:
+        raise DataError(f"{path}: no image {name or 'with a map'}")
+    return found[:most]
+
+
+def read_ic_response(tree: IcTree, time_ijd: float) -> Response | None:
+    """Response of a time from its RMF and, where there is one, its ARF; None without an RMF."""
+    from integral_oda.products.response_file import read_response
+
+    rmf, arf = tree.find("rmf", time_ijd), tree.find("arf", time_ijd)
+    if rmf is None:
+        return None
+    origin = f"IC {rmf.label}" + (f" and {arf.label}" if arf else "")
+    return read_response(rmf.path, arf.path if arf else None, origin)
+
+
+def read_energy_calibration(files: dict[str, Path]) -> EnergyCalibration | None:
+    """Tables of the energy reconstruction; None unless both look-up tables are there.
+
+    Parameters
+    ----------
+    files : dict of str to Path
+        ``lut1`` and ``lut2``, and where there are any ``mcec`` and ``l2re``.
+    """
+    if not {"lut1", "lut2"} <= files.keys():
+        return None
+    lut1 = _columns(files["lut1"], ("AGAIN", "AOFFSET", "RTGAIN", "RTOFFSET"))
+    if len(lut1[0]) != 128 * 128:
+        raise DataError(f"{files['lut1']}: {len(lut1[0])} rows; {128 * 128} are needed")
+    lut2 = _columns(files["lut2"], ("ENERGY", "CORR"))
+    terms = ("PHA_OFFSET", "PHA_GAIN", "PHA_GAIN2", "RT_OFFSET", "RT_GAIN")
+    mcec = _columns(files["mcec"], ("MCE", *terms, "RT_PHA_GAIN")) if "mcec" in files else None
+    l2re = _columns(files["l2re"], (_time_column(files["l2re"]), *terms)) if "l2re" in files else None
+    return EnergyCalibration.from_tables(lut1, lut2, mcec, l2re)
+
+
+def _time_column(path: Path) -> str:
+    """Name of the column of times: IJD where a table has it, else TIME."""
+    return "IJD" if any("IJD" in hdu.columns for hdu in _tables(path)) else "TIME"
+
+
+def read_efficiency_table(path: str | Path) -> EfficiencyTable:
+    """Read ISGR-EFFC-MOD: efficiencies by module and by class of threshold."""
+    grouping, group, efficiency = _columns(Path(path), ("PIXEL_GROUPING", "PIXEL_GROUP", "EFFICIENCY"))
+    return EfficiencyTable.from_rows(grouping.astype(int), group.astype(int), efficiency)
+
+
+def _columns(path: Path, names: tuple[str, ...]) -> list[Array]:
+    for hdu in _tables(path):
+        if set(names) <= hdu.columns.keys():
+            return [np.asarray(hdu.column(name), dtype=float) for name in names]
+    raise DataError(f"{path}: no table with the columns {', '.join(names)}")
+
+
+def read_bad_time(path: str | Path, names: tuple[str, ...] = BTI_NAMES) -> Array:
+    """Bad time intervals ``(n, 2)``, IJD, of the kinds named; of all where the file names none.
+
+    Raises
+    ------
+    DataError
+        If the file has no columns START and STOP.
+    """
+    tables = [hdu for hdu in _tables(path) if {"START", "STOP"} <= hdu.columns.keys()]
+    if not tables:
+        raise DataError(f"{path}: no table with columns START and STOP")
+    intervals = np.concatenate([_intervals_named(table, names) for table in tables])
+    return intervals[np.argsort(intervals[:, 0], kind="stable")]
+
+
+def _intervals_named(table: Hdu, names: tuple[str, ...]) -> Array:
+    """Rows of a table whose kind, in a column or for the whole table in a keyword, is named; all where none is said."""
+    intervals = np.column_stack([table.column("START"), table.column("STOP")]).astype(float)
+    label = next((key for key in _BTI_LABELS if key in table.columns), None)
+    if label is not None:
+        return intervals[[_word(value) in names for value in table.column(label)]]
+    said = next((str(table.header[key]) for key in _BTI_LABELS if key in table.header), names[0])
+    return intervals if said in names else intervals[:0]
+
+
+def _tables(path: str | Path) -> list[Hdu]:
+    return [hdu for hdu in read_hdus(path) if hdu.header.get("XTENSION") == "BINTABLE"]
+
+
+def _word(value: object) -> str:
+    return value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else str(value).strip()
