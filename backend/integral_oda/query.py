@@ -295,7 +295,7 @@ def _check_order(e1: float, e2: float) -> None:
         raise ValueError(f"{e1:g}-{e2:g} keV is upside down or empty: {_BAND_RULE}")
 
 
-QueryType = TypeVar("QueryType", bound=Query)
+QueryType = TypeVar("QueryType", bound=BaseModel)
 
 
 def make_query(kind: type[QueryType], **values: Any) -> QueryType:

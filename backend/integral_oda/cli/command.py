@@ -14,6 +14,7 @@ from integral_oda.cli.archive import archive_app, simulate_command
 from integral_oda.cli.benchmark import benchmark_app
 from integral_oda.cli.cache import cache_app
 from integral_oda.cli.crate import rerun_command
+from integral_oda.cli.fit import fit_command
 from integral_oda.cli.image import image_command
 from integral_oda.cli.jobs import jobs_app
 from integral_oda.cli.light_curve import light_curve_command
@@ -37,6 +38,7 @@ app.add_typer(benchmark_app, name="benchmark")
 app.command("simulate")(simulate_command)
 app.command("image")(image_command)
 app.command("lightcurve")(light_curve_command)
+app.command("fit")(fit_command)
 app.command("inspect")(inspect_command)
 app.command("rerun")(rerun_command)
 app.command("app")(app_command)

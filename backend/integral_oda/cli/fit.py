@@ -1,0 +1,104 @@
+"""The command ``fit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from integral_oda.cli.options import AsJson, OutFolder
+from integral_oda.cli.way import check_output
+from integral_oda.errors import RequestError
+
+__all__ = ["fit_command"]
+
+_NUMBER_RULE = "NAME=NUMBER, such as index=2.1"
+
+
+def fit_command(
+    *,
+    spectrum: Annotated[list[Path], typer.Option("--spectrum", help="PHA file; repeatable: all are fitted together.")],
+    out: OutFolder,
+    rmf: Annotated[
+        list[Path] | None, typer.Option("--rmf", help="RMF in place of the one that the file names.")
+    ] = None,
+    arf: Annotated[
+        list[Path] | None, typer.Option("--arf", help="ARF in place of the one that the file names.")
+    ] = None,
+    background: Annotated[list[Path] | None, typer.Option("--background", help="PHA file of the background.")] = None,
+    row: Annotated[int | None, typer.Option("--row", help="Spectrum of a PHA II file, from 1.")] = None,
+    model: Annotated[
+        str, typer.Option("--model", help="Sums and products of components: powerlaw, powerlaw*highecut+gaussian, ...")
+    ] = "powerlaw",
+    e1: Annotated[float | None, typer.Option("--e1", help="Lower energy, keV.")] = None,
+    e2: Annotated[float | None, typer.Option("--e2", help="Upper energy, keV.")] = None,
+    flux: Annotated[list[str] | None, typer.Option("--flux", help="Band of a flux, E1-E2 in keV; repeatable.")] = None,
+    statistic: Annotated[str, typer.Option("--statistic", help="chi2, cstat or wstat.")] = "chi2",
+    values: Annotated[list[str] | None, typer.Option("--set", help="Starting value, NAME=NUMBER; repeatable.")] = None,
+    freeze: Annotated[list[str] | None, typer.Option("--freeze", help="Parameter to be held; repeatable.")] = None,
+    thaw: Annotated[list[str] | None, typer.Option("--thaw", help="Parameter to be varied; repeatable.")] = None,
+    systematic: Annotated[
+        float | None, typer.Option("--systematic", help="Share of the rate, in place of the file's SYS_ERR.")
+    ] = None,
+    minos: Annotated[bool, typer.Option("--minos", help="Asymmetric errors too.")] = False,
+    contour: Annotated[str | None, typer.Option("--contour", help="Contours of two parameters, NAME,NAME.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit a model to spectra with their responses, from this project or any other."""
+    from integral_oda.query import make_query
+    from integral_oda.spectral_fit import FitRequest, fit_spectra
+
+    check_output(out)
+    request = make_query(
+        FitRequest,
+        spectrum=spectrum,
+        rmf=rmf,
+        arf=arf,
+        background=background,
+        row=row,
+        model=model,
+        e1=e1,
+        e2=e2,
+        flux=flux,
+        statistic=statistic,
+        values=_numbers(values),
+        freeze=freeze,
+        thaw=thaw,
+        systematic=systematic,
+        minos=minos,
+        contour=contour.split(",") if contour else None,
+    )
+    products = fit_spectra(request)
+    written = products.write(out)
+    if as_json:
+        typer.echo(written[0].read_text(encoding="utf-8"), nl=False)
+        return
+    for line in _lines(products.report):
+        typer.echo(line)
+    for path in written:
+        typer.echo(path)
+
+
+def _numbers(texts: list[str] | None) -> dict[str, float]:
+    pairs = [text.partition("=") for text in texts or []]
+    try:
+        return {name.strip(): float(value) for name, _, value in pairs}
+    except ValueError:
+        raise RequestError("set", " ".join(texts or []), _NUMBER_RULE) from None
+
+
+def _lines(report: dict[str, Any]) -> list[str]:
+    def spread(p: dict[str, Any]) -> str:
+        if p["fixed"]:
+            return "(fixed)"
+        minos = f" (+{p['minos_upper']:.3g} {p['minos_lower']:.3g})" if "minos_upper" in p else ""
+        return f"+- {p['error']:.3g}{minos}"
+
+    lines = [f"{p['name']} {p['value']:.6g} {spread(p)} {p['unit']}".rstrip() for p in report["parameters"]]
+    lines += [
+        f"flux {f['e1_kev']:g}-{f['e2_kev']:g} keV {f['flux']:.4g} +- {f['error']:.2g} {f['unit']}"
+        for f in report["fluxes"]
+    ]
+    state = "" if report["converged"] else ", NOT converged"
+    return [*lines, f"{report['statistic']} {report['value']:.2f} for {report['dof']} degrees of freedom{state}"]

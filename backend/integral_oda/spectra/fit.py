@@ -1,0 +1,366 @@
+"""The fit of a model to one or several spectra, with errors, contours, fluxes and confidence bands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import nnls
+
+from integral_oda.arrays import Array
+from integral_oda.errors import DataError, RequestError
+from integral_oda.spectra.model import SpectralModel, energy_flux
+from integral_oda.spectra.statistics import chi2_terms, cstat_terms, wstat_terms
+
+if TYPE_CHECKING:
+    from iminuit import Minuit
+
+__all__ = ["STATISTICS", "FitProblem", "FitResult", "Fitted", "SpectrumData", "fit_model"]
+
+STATISTICS = ("chi2", "cstat", "wstat")
+_LOGARITHMIC_ABOVE_SIGMA = 2.0
+_STEP = 1e-4
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class SpectrumData:
+    """One spectrum as the fit sees it: noticed bins and the response to them.
+
+    Attributes
+    ----------
+    name : str
+    rate, error : ndarray
+        ``(n_bins,)`` counts/s and 1 sigma, systematics included.
+    low_kev, high_kev : ndarray
+        ``(n_bins,)`` edges of the bins.
+    energy_low_kev, energy_high_kev : ndarray
+        ``(n_energies,)`` photon energies.
+    response : ndarray
+        ``(n_energies, n_bins)`` cm2: counts/s in a bin for one photon/cm2/s.
+    exposure_s : float
+    off_rate : ndarray or None
+        ``(n_bins,)`` rate of a measured background, for wstat.
+    off_ratio : float
+        Exposure of the background over that of the spectrum, areas included.
+    """
+
+    name: str
+    rate: Array
+    error: Array
+    low_kev: Array
+    high_kev: Array
+    energy_low_kev: Array
+    energy_high_kev: Array
+    response: Array
+    exposure_s: float = 1.0
+    off_rate: Array | None = None
+    off_ratio: float = 1.0
+
+    @property
+    def scatter(self) -> Array:
+        """Errors, that of one count where there is none, ``(n_bins,)``."""
+        return np.where(self.error > 0, self.error, 1.0 / self.exposure_s)
+
+    def folded(self, model: SpectralModel, values: Array) -> Array:
+        """Rates that a model predicts, ``(n_bins,)`` counts/s."""
+        return model.photons(self.energy_low_kev, self.energy_high_kev, values) @ self.response
+
+    def terms(self, predicted: Array, statistic: str) -> Array:
+        """Terms of the statistic; those of chi2 not yet squared."""
+        if statistic == "chi2":
+            return chi2_terms(self.rate, predicted, self.error)
+        counts, expected = self.rate * self.exposure_s, predicted * self.exposure_s
+        if statistic == "cstat":
+            return cstat_terms(counts, expected)
+        assert self.off_rate is not None
+        off = self.off_rate * self.exposure_s * self.off_ratio
+        return wstat_terms(counts, expected, off, self.off_ratio)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted parameter; ``error`` is 0 where it was held fixed."""
+
+    name: str
+    value: float
+    error: float
+    unit: str = ""
+    fixed: bool = False
+    lower: float | None = None
+    upper: float | None = None
+
+
+class FitProblem:
+    """Spectra, a model and a statistic as a function of the free parameters.
+
+    Parameters
+    ----------
+    spectra : sequence of SpectrumData
+    model : SpectralModel
+        From the second spectrum on each has a free factor of its own.
+    statistic : str
+        One of `STATISTICS`.
+
+    Raises
+    ------
+    DataError
+        If there are fewer bins than free parameters, or no counts where counts are needed.
+    """
+
+    def __init__(self, spectra: Sequence[SpectrumData], model: SpectralModel, statistic: str = "chi2") -> None:
+        self.spectra, self.model, self.statistic = list(spectra), model, statistic
+        factors = [f"factor_spectrum{k + 1}" for k in range(1, len(self.spectra))]
+        self.names = [*model.names, *factors]
+        self.units = [*model.units, *[""] * len(factors)]
+        self.fixed = np.array([*model.fixed, *[False] * len(factors)])
+        self.bounds = [*model.bounds, *[(1e-3, 1e3)] * len(factors)]
+        self.n_bins = sum(len(s.rate) for s in self.spectra)
+        self._check()
+        self.start = np.concatenate([self._start_values(), np.ones(len(factors))])
+        self.logarithmic = self._logarithmic_norms()
+
+    def _check(self) -> None:
+        free = int((~self.fixed).sum())
+        if self.n_bins < max(free, 1):
+            raise DataError(f"{self.n_bins} usable channels in the range for {free} free parameters")
+        if self.statistic == "wstat" and any(s.off_rate is None for s in self.spectra):
+            raise RequestError("statistic", "wstat", "needs a spectrum of the background (--background, or BACKFILE)")
+        if self.statistic != "chi2" and any((s.rate < 0).any() for s in self.spectra):
+            raise RequestError(
+                "statistic", self.statistic, "needs counts; these are net rates, some below 0, with errors: chi2"
+            )
+
+    @property
+    def dof(self) -> int:
+        """Bins less free parameters."""
+        return self.n_bins - int((~self.fixed).sum())
+
+    def predicted(self, values: Array) -> list[Array]:
+        """Rates of every spectrum for values of all parameters."""
+        n = len(self.model.names)
+        factors = [1.0, *values[n:]]
+        return [f * s.folded(self.model, values[:n]) for f, s in zip(factors, self.spectra, strict=True)]
+
+    def value(self, values: Array) -> float:
+        """The statistic for values of all parameters."""
+        power = 2 if self.statistic == "chi2" else 1
+        terms = (s.terms(p, self.statistic) for s, p in zip(self.spectra, self.predicted(values), strict=True))
+        return float(sum((t**power).sum() for t in terms))
+
+    def _linear_norms(self, values: Array) -> tuple[Array, Array]:
+        """Most likely norms at the other parameters' values, none negative, and the errors of each alone."""
+        norms = [k for k in self.model.norms if not self.fixed[k]]
+        columns = []
+        for k in norms:
+            alone = values.copy()
+            alone[list(self.model.norms)] = 0.0
+            alone[k] = 1.0
+            columns.append(np.concatenate([s.folded(self.model, alone) / s.scatter for s in self.spectra]))
+        data = np.concatenate([s.rate / s.scatter for s in self.spectra])
+        design = np.column_stack(columns)
+        scale = np.maximum(np.sqrt((design**2).sum(axis=0)), 1e-300)
+        solution, _ = nnls(design / scale, data)
+        return solution / scale, 1 / scale
+
+    def _start_values(self) -> Array:
+        values = self.model.values
+        norms = [k for k in self.model.norms if not self.fixed[k]]
+        if norms and np.all(values[norms] == 1.0):
+            fitted, errors = self._linear_norms(values)
+            values[norms] = np.where(fitted > 0, fitted, 0.1 * errors)
+        return values
+
+    def _logarithmic_norms(self) -> Array:
+        """Norms to be fitted as logarithms: with a steep spectrum their error is a factor, not a difference."""
+        chosen = np.zeros(len(self.names), dtype=bool)
+        norms = [k for k in self.model.norms if not self.fixed[k]]
+        if norms:
+            fitted, errors = self._linear_norms(self.start[: len(self.model.names)])
+            chosen[norms] = fitted > _LOGARITHMIC_ABOVE_SIGMA * errors
+        return chosen
+
+    def external(self, inner: Array) -> Array:
+        """Values of the parameters from those that the minimiser works with."""
+        return np.where(self.logarithmic, np.exp(np.where(self.logarithmic, inner, 0.0)), inner)
+
+    def internal(self, values: Array) -> Array:
+        """The reverse of `external`."""
+        return np.where(self.logarithmic, np.log(np.where(self.logarithmic, values, 1.0)), values)
+
+
+@dataclass
+class FitResult:
+    """A fitted model.
+
+    Attributes
+    ----------
+    problem : FitProblem
+    values : ndarray
+        ``(n,)`` of all parameters.
+    covariance : ndarray
+        ``(n, n)`` of them, 0 for fixed ones.
+    value : float
+        The statistic at its minimum.
+    converged : bool
+    parameters : list of Fitted
+    """
+
+    problem: FitProblem
+    values: Array
+    covariance: Array
+    value: float
+    converged: bool
+    parameters: list[Fitted]
+    _inner: Array = field(repr=False)
+    _inner_covariance: Array = field(repr=False)
+    _minuit: Minuit = field(repr=False)
+
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom."""
+        return self.problem.dof
+
+    def _error_of(self, function: Any) -> Any:
+        """1 sigma of a function of the parameters, by its gradient in the minimiser's own coordinates."""
+        sigma = np.sqrt(np.diag(self._inner_covariance))
+        gradient = []
+        for k, width in enumerate(sigma):
+            step = np.zeros(len(sigma))
+            step[k] = _STEP * width
+            ends = [function(self.problem.external(self._inner + sign * step)) for sign in (1, -1)]
+            gradient.append((ends[0] - ends[1]) / (2 * step[k]) if width > 0 else 0 * ends[0])
+        slopes = np.array(gradient)
+        return np.sqrt(np.einsum("i...,ij,j...->...", slopes, self._inner_covariance, slopes))
+
+    def flux(self, e1_kev: float, e2_kev: float) -> tuple[float, float]:
+        """Energy flux between two energies and its 1 sigma error, erg/cm2/s."""
+        model = self.problem.model
+        n = len(model.names)
+        error = self._error_of(lambda v: energy_flux(model, v[:n], e1_kev, e2_kev))
+        return energy_flux(model, self.values[:n], e1_kev, e2_kev), float(error)
+
+    def band(self, energy_kev: Array, sigmas: float = 1.0) -> tuple[Array, Array, Array]:
+        """Model and the edges of its confidence band, photons/cm2/s/keV; each as ``energy_kev``."""
+        model = self.problem.model
+        n = len(model.names)
+        middle = model.density(energy_kev, self.values[:n])
+        error = self._error_of(lambda v: model.density(energy_kev, v[:n]))
+        spread = np.exp(sigmas * error / np.maximum(middle, 1e-300))
+        return middle, middle / spread, middle * spread
+
+    def contour(self, first: str, second: str, levels: Sequence[float] = (1.0, 2.0, 3.0)) -> list[Array]:
+        """Lines of constant statistic in the plane of two parameters, all others fitted anew on them.
+
+        Parameters
+        ----------
+        first, second : str
+        levels : sequence of float
+            In sigma of one parameter: the statistic is higher by their squares.
+
+        Returns
+        -------
+        list of ndarray
+            One a level, ``(n_points, 2)``.
+        """
+        a, b = (self._free_index(name) for name in (first, second))
+        lines = []
+        for level in levels:
+            cl = float(1 - np.exp(-(level**2) / 2))
+            pair = self._minuit.parameters[a], self._minuit.parameters[b]
+            points = np.array(self._minuit.mncontour(*pair, cl=cl, size=40))
+            lines.append(np.column_stack([self._outside(a, points[:, 0]), self._outside(b, points[:, 1])]))
+        return lines
+
+    def _free_index(self, name: str) -> int:
+        names = self.problem.names
+        free = [n for n, fixed in zip(names, self.problem.fixed, strict=True) if not fixed]
+        if name not in free:
+            raise RequestError("contour", name, f"a free parameter: {', '.join(free)}")
+        return names.index(name)
+
+    def _outside(self, k: int, inner: Array) -> Array:
+        return np.exp(inner) if self.problem.logarithmic[k] else inner
+
+
+def fit_model(problem: FitProblem, minos: bool = False) -> FitResult:
+    """Minimise the statistic and find the errors.
+
+    Parameters
+    ----------
+    problem : FitProblem
+    minos : bool
+        Find the asymmetric errors too, where the statistic is higher by 1.
+    """
+    minuit = _minimise(problem)
+    minuit.hesse()
+    if minos:
+        _run_minos(minuit)
+    inner = np.array(minuit.values)
+    inner_covariance = np.zeros((len(inner), len(inner)))
+    if minuit.covariance is not None:
+        inner_covariance = np.array(minuit.covariance)
+    values = problem.external(inner)
+    jacobian = np.where(problem.logarithmic, values, 1.0)
+    covariance = inner_covariance * np.outer(jacobian, jacobian)
+    errors = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
+    parameters = [_fitted(problem, minuit, k, values[k], errors[k], minos) for k in range(len(values))]
+    good = bool(minuit.valid and minuit.covariance is not None)
+    return FitResult(
+        problem, values, covariance, float(minuit.fval), good, parameters, inner, inner_covariance, minuit
+    )  # fmt: skip
+
+
+def _run_minos(minuit: Minuit) -> None:
+    try:
+        minuit.minos()
+    except RuntimeError:  # iminuit refuses where the minimum is not valid: the result says so by itself
+        return
+
+
+def _fitted(problem: FitProblem, minuit: Minuit, k: int, value: float, error: float, minos: bool) -> Fitted:
+    lower = upper = None
+    name = minuit.parameters[k]
+    if minos and not problem.fixed[k] and name in minuit.merrors and minuit.merrors[name].is_valid:
+        ends = np.array([minuit.merrors[name].lower, minuit.merrors[name].upper]) + minuit.values[k]
+        low, high = np.exp(ends) if problem.logarithmic[k] else ends
+        lower, upper = float(low - value), float(high - value)
+    return Fitted(problem.names[k], float(value), float(error), problem.units[k], bool(problem.fixed[k]), lower, upper)
+
+
+def _minimise(problem: FitProblem) -> Minuit:
+    """Minimum from the start values, and from where the simplex leads when that fails."""
+    best: Minuit | None = None
+    for attempt in range(_TRIES):
+        minuit = _minuit(problem)
+        if attempt:
+            minuit.strategy = 2
+            minuit.simplex(ncall=2000 * attempt)
+        minuit.migrad(ncall=20000)
+        if best is None or minuit.fval < best.fval or (minuit.valid and not best.valid):
+            best = minuit
+        if minuit.valid:
+            break
+    assert best is not None
+    return best
+
+
+def _minuit(problem: FitProblem) -> Minuit:
+    from iminuit import Minuit
+
+    def cost(inner: Array) -> float:
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = problem.value(problem.external(np.asarray(inner)))
+        return value if np.isfinite(value) else 1e30
+
+    start = problem.internal(problem.start)
+    minuit = Minuit(cost, start, name=[f"p{k}" for k in range(len(start))])
+    minuit.errordef = 1.0
+    for k, name in enumerate(minuit.parameters):
+        minuit.fixed[name] = bool(problem.fixed[k])
+        if not problem.logarithmic[k]:
+            minuit.limits[name] = problem.bounds[k]
+        minuit.errors[name] = 0.1 if problem.logarithmic[k] else max(0.05 * abs(start[k]), 1e-6)
+    return minuit
