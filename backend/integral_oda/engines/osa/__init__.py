@@ -1,0 +1,3 @@
+"""The osa engine: the same steps carried out by the executables of the Offline Science Analysis."""
+
+ENGINE = "osa"
