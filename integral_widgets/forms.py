@@ -13,6 +13,7 @@ import ipywidgets as widgets
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from integral_oda.engine_choice import EngineChoice
 from integral_oda.errors import RequestError
 from integral_oda.query import Query, make_query, parse_band
 from integral_widgets.callbacks import error_html
@@ -147,7 +148,7 @@ class QueryForm:
         self.kinds = tuple(kinds)
         self.fields: dict[str, FieldInput] = {}
         for kind in self.kinds:
-            for name, info in kind.model_fields.items():
+            for name, info in _inputs(kind).items():
                 if name not in self.fields:
                     made = CatalogInput(name, info, upload_folder) if name == "catalog" else FieldInput(name, info)
                     self.fields[name] = made
@@ -156,7 +157,7 @@ class QueryForm:
 
     def group(self, kind: type[Query]) -> list[widgets.Widget]:
         """Inputs of the fields that ``kind`` itself declares: short ones two in a row, seldom used ones folded away."""
-        fields = [self.fields[name] for name in kind.model_fields if name in kind.__annotations__]
+        fields = [self.fields[name] for name in _inputs(kind) if name in kind.__annotations__]
         shown = _rows([field for field in fields if field.name not in _FOLDED])
         folded = [field for field in fields if field.name in _FOLDED]
         return [*shown, self._fold(folded)] if folded else shown
@@ -209,8 +210,8 @@ class QueryForm:
         """Field that an error is about; one of several fields together goes to the first it names or its kind has."""
         if error.parameter != "query":
             return error.parameter
-        named = [name for name in kind.model_fields if re.search(rf"\b{name}\b", error.allowed)]
-        own = [name for name in kind.model_fields if name in kind.__annotations__]
+        named = [name for name in _inputs(kind) if re.search(rf"\b{name}\b", error.allowed)]
+        own = [name for name in _inputs(kind) if name in kind.__annotations__]
         return (named or own)[0]
 
     def show_error(self, sentence: str, parameter: str | None) -> bool:
@@ -254,7 +255,7 @@ class QueryForm:
         return [name for name in self.fields if name != "catalog"]
 
     def _values(self, kind: type[Query]) -> Mapping[str, Any]:
-        values = {name: self._value(name) for name in kind.model_fields}
+        values = {name: self._value(name) for name in _inputs(kind)}
         return {name: value for name, value in values.items() if value is not None}
 
     def _value(self, name: str) -> Any:
@@ -284,6 +285,11 @@ class QueryForm:
             except RequestError as exc:
                 if exc.parameter != "scw_list" or self.fields["scw_list"].text:
                     self.show_error(str(exc), self._parameter(kind, exc))
+
+
+def _inputs(kind: type[Query]) -> dict[str, FieldInfo]:
+    """Fields that have an input: all but the choice of the engine."""
+    return {name: info for name, info in kind.model_fields.items() if name not in EngineChoice.model_fields}
 
 
 def _rows(fields: Sequence[FieldInput]) -> list[widgets.Widget]:

@@ -9,14 +9,13 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
 )
 
+from integral_oda.engine_choice import EngineChoice
 from integral_oda.errors import RequestError
 from integral_oda.instrument.energy import ENERGY_RANGE_KEV, EnergyBand
 
@@ -172,7 +171,7 @@ Phase = Annotated[tuple[float, float, float, float], BeforeValidator(_phase)]
 RateRange = Annotated[tuple[float, float], BeforeValidator(_rate_range)]
 
 
-class Query(BaseModel):
+class Query(EngineChoice):
     """What every product shares.
 
     Attributes
@@ -194,8 +193,6 @@ class Query(BaseModel):
     rate_bin : float
         Length of the time bins of ``rate_range``, s.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     scw_list: ScwList = Field(title="Science windows")
     src_name: str | None = Field(None, title="Source", min_length=1)

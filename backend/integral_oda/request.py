@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from integral_oda.errors import DataError, NothingLeftError, RequestError
+from integral_oda.engine_choice import FIRST_REVOLUTION_OF_OSA_11
+from integral_oda.errors import DataError, NothingLeftError, RequestError, UnavailableError
 from integral_oda.folders import archive_root
 from integral_oda.query import MJD_OF_IJD_0, ImageQuery, LightCurveQuery, QualityQuery, Query
 from integral_oda.workflow.progress import Listener, StepEvent
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from integral_oda.archive.tree import Archive
     from integral_oda.catalog.reference import CatalogSource
     from integral_oda.engines.native.graph import TimeSelection
+    from integral_oda.engines.osa.graph import OsaGraph
     from integral_oda.workflow.graph import Node
 
-__all__ = ["Request", "Selection", "nothing_left", "prepare"]
+__all__ = ["Request", "Selection", "nothing_left", "prepare", "refuse_engine", "split_by_osa_version"]
 
 Position = tuple[str, float, float]
+QueryType = TypeVar("QueryType", bound=Query)
 
 
 @dataclass
@@ -33,6 +36,7 @@ class Request:
 
 def prepare(query: Query, archive: Path | None, listener: Listener, *, strict: bool) -> Request:
     """Choose the windows of a query and make its graph."""
+    refuse_engine(query)
     known = _user_sources(query)
     selection = _select(query, archive or archive_root(), listener, strict=strict)
     asked = _asked_source(query, known)
@@ -157,12 +161,16 @@ def _image(query: ImageQuery, subject: _Subject) -> Node:
     asked = [] if subject.asked is None else [subject.asked]
     at = [*asked, *(_position(text, subject.known) for text in query.at)]
     bands, threshold = query.energy_bands, query.detection_threshold
+    if query.engine == "osa":
+        return _osa(query, subject).image(bands, threshold, at)
     return image_graph(subject.archive, subject.windows, bands, threshold, subject.extra, at, subject.time)
 
 
 def _light_curve(query: LightCurveQuery, subject: _Subject) -> Node:
     from integral_oda.engines.native.graph import light_curve_graph
 
+    if query.engine == "osa":
+        return _osa(query, subject).light_curves(query.band, query.time_bin, subject.asked)
     return light_curve_graph(
         subject.archive, subject.windows, query.band, query.time_bin, subject.asked, subject.extra, subject.time
     )
@@ -172,6 +180,86 @@ def _quality(query: QualityQuery, subject: _Subject) -> Node:
     from integral_oda.engines.native.graph import quality_graph
 
     return quality_graph(subject.archive, subject.windows[0], query.energy_bands, subject.extra)
+
+
+def refuse_engine(query: Query) -> None:
+    """Refuse an engine that is not there or cannot do what is asked.
+
+    Raises
+    ------
+    UnavailableError
+        If the engine is not there.
+    RequestError
+        If it cannot do this.
+    """
+    if "mmoda" in (query.engine, *query.engines_of_steps.values()):
+        raise UnavailableError("engine mmoda is not available yet: take native or osa")
+    if query.engine == "native":
+        if query.engines_of_steps:
+            raise RequestError("engine_for", ", ".join(query.engine_for), "single steps can be left to native where "
+                               "the engine is osa: --engine osa --engine-for MOSAIC=native")  # fmt: skip
+        return
+    if isinstance(query, QualityQuery):
+        raise RequestError("engine", query.engine, "a quality page is made by the engine native")
+    for name in ("phase", "rate_range"):
+        if getattr(query, name) is not None:
+            raise RequestError(name, getattr(query, name), "only the engine native takes it; the engine osa takes gti")
+    bands = getattr(query, "bands", None) or ((getattr(query, "E1_keV", 15.0), getattr(query, "E2_keV", 800.0)),)
+    if max(e2 for _, e2 in bands) > HIGHEST_OSA_ENERGY_KEV:
+        raise RequestError("band", bands, f"the engine osa takes energies from 15 to {HIGHEST_OSA_ENERGY_KEV:g} keV")
+
+
+HIGHEST_OSA_ENERGY_KEV = 800.0
+"""Of the online system's interface to the same executables."""
+
+
+def split_by_osa_version(query: QueryType) -> list[QueryType]:
+    """Queries of one OSA version each: a sum never holds products of two.
+
+    ``osa_version`` 10.2+11.2 gives the windows before revolution 1626 to the first and the others to the second.
+
+    Raises
+    ------
+    RequestError
+        If OSA 11.0 or 11.1 is to take earlier windows.
+    """
+    versions = query.osa_version.split("+")
+    if query.engine != "osa":
+        return [query]
+    early = tuple(scw for scw in query.scw_list if int(scw[:4]) < FIRST_REVOLUTION_OF_OSA_11)
+    if len(versions) == 1:
+        if versions[0] in ("11.0", "11.1") and early:
+            raise RequestError(
+                "osa_version", versions[0],
+                f"OSA {versions[0]} has no calibration before revolution {FIRST_REVOLUTION_OF_OSA_11}, and {early[0]} "
+                f"is earlier: take 11.2, or 10.2+{versions[0]} for one product on each side",
+            )  # fmt: skip
+        return [query]
+    late = tuple(scw for scw in query.scw_list if scw not in early)
+    parts = zip(versions, (early, late), strict=True)
+    return [query.model_copy(update={"osa_version": v, "scw_list": windows}) for v, windows in parts if windows]
+
+
+def _osa(query: Query, subject: _Subject) -> OsaGraph:
+    from integral_oda.engines.osa.graph import OsaGraph
+    from integral_oda.engines.osa.requirements import require_osa
+
+    parts = split_by_osa_version(query)
+    if len(parts) > 1:
+        raise RequestError("osa_version", query.osa_version, "the windows need two versions of OSA, whose products are "
+                           "never summed: one query for each side of revolution 1626")  # fmt: skip
+    (part,) = parts
+    installation = require_osa(subject.archive.root, part.osa_version)
+    return OsaGraph(
+        archive=subject.archive,
+        windows=subject.windows,
+        version=part.osa_version,
+        given=query.parameters_of_executables,
+        engines=query.engines_of_steps,
+        extra=subject.extra,
+        intervals=subject.time.intervals,
+        data=installation.data_names(),
+    )
 
 
 _GRAPHS: dict[type[Query], Callable[[Any, _Subject], Node]] = {

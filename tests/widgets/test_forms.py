@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from integral_oda.engine_choice import EngineChoice
 from integral_oda.errors import RequestError
 from integral_oda.query import ImageQuery, LightCurveQuery, Query, make_query
 from integral_widgets.forms import QueryForm
@@ -27,7 +28,8 @@ def shown_errors(form):
 
 
 def test_there_is_one_input_for_every_parameter(form):
-    assert set(form.fields) == set(ImageQuery.model_fields) | set(LightCurveQuery.model_fields)
+    asked = set(ImageQuery.model_fields) | set(LightCurveQuery.model_fields)
+    assert set(form.fields) == asked - set(EngineChoice.model_fields)
 
 
 def test_titles_and_defaults_are_those_of_the_models(form):

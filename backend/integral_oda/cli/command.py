@@ -18,6 +18,7 @@ from integral_oda.cli.fit import fit_command
 from integral_oda.cli.image import image_command
 from integral_oda.cli.jobs import jobs_app
 from integral_oda.cli.light_curve import light_curve_command
+from integral_oda.cli.osa import osa_app
 from integral_oda.cli.page import app_command
 from integral_oda.cli.quality import inspect_command
 from integral_oda.errors import IntegralOdaError
@@ -35,6 +36,7 @@ app.add_typer(archive_app, name="archive")
 app.add_typer(cache_app, name="cache")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(benchmark_app, name="benchmark")
+app.add_typer(osa_app, name="osa")
 app.command("simulate")(simulate_command)
 app.command("image")(image_command)
 app.command("lightcurve")(light_curve_command)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from integral_oda.engine_choice import DEFAULT_OSA_VERSION
 from integral_oda.errors import RequestError
 
 Windows = Annotated[str, typer.Option("--scw-list", help="Science windows: ID,ID,... or @FILE with one a line.")]
@@ -34,6 +35,18 @@ RateRange = Annotated[
     str | None, typer.Option("--rate-range", metavar="LOW,HIGH", help="Use only times at which --source has this rate.")
 ]
 RateBin = Annotated[float, typer.Option("--rate-bin", help="Time bin of --rate-range, seconds.")]
+EngineOption = Annotated[str, typer.Option("--engine", help="Who carries the steps out: native, osa or mmoda.")]
+EngineFor = Annotated[
+    list[str] | None,
+    typer.Option("--engine-for", metavar="STEP=ENGINE", help="Another engine for one step; repeatable."),
+]
+OsaVersion = Annotated[
+    str, typer.Option("--osa-version", help="OSA of the engine osa: 11.2, 10.2, or 10.2+11.2 split at revolution 1626.")
+]
+OsaParameter = Annotated[
+    list[str] | None,
+    typer.Option("--osa-parameter", metavar="EXECUTABLE.PARAMETER=VALUE", help="Parameter of an OSA executable."),
+]
 LowEnergy = Annotated[float, typer.Option("--e1", help="Lower energy, keV.")]
 HighEnergy = Annotated[float, typer.Option("--e2", help="Upper energy, keV.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write summary.json to standard output, and nothing else.")]
@@ -58,6 +71,10 @@ class Selection:
     phase: Phase = None
     rate_range: RateRange = None
     rate_bin: RateBin = 10.0
+    engine: EngineOption = "native"
+    engine_for: EngineFor = None
+    osa_version: OsaVersion = DEFAULT_OSA_VERSION
+    osa_parameter: OsaParameter = None
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -72,6 +89,10 @@ class Selection:
             "phase": self.phase,
             "rate_range": self.rate_range,
             "rate_bin": self.rate_bin,
+            "engine": self.engine,
+            "engine_for": tuple(self.engine_for) if self.engine_for else None,
+            "osa_version": self.osa_version,
+            "osa_parameters": tuple(self.osa_parameter) if self.osa_parameter else None,
         }
 
 

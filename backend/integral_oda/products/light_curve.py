@@ -14,7 +14,7 @@ from integral_oda.errors import DataError
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.products.fits_io import carried_keywords, isdc_cards, open_fits, write_fits
 
-__all__ = ["LightCurve", "file_label", "read_light_curve", "write_light_curve"]
+__all__ = ["LightCurve", "file_label", "read_light_curve", "read_light_curves", "write_light_curve"]
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,26 @@ def read_light_curve(path: str | Path) -> LightCurve:
     DataError
         If no table of the file has the columns TIME, RATE and ERROR.
     """
+    return read_light_curves(path)[0]
+
+
+def read_light_curves(path: str | Path) -> list[LightCurve]:
+    """Read every ISGR-SRC.-LCR table of a file, such as ii_lc_extract's, one a source and band.
+
+    Raises
+    ------
+    DataError
+        If no table of the file has the columns TIME, RATE and ERROR.
+    """
+    found = []
     with open_fits(path) as hdus:
         for hdu in hdus:
             names = set(getattr(getattr(hdu, "columns", None), "names", ()))
             if {"TIME", "RATE", "ERROR"} <= names:
-                return _from_table(hdu.data, names, hdu.header)
-    raise DataError(f"{path}: holds no light curve (a table with TIME, RATE and ERROR)")
+                found.append(_from_table(hdu.data, names, hdu.header))
+    if not found:
+        raise DataError(f"{path}: holds no light curve (a table with TIME, RATE and ERROR)")
+    return found
 
 
 def _from_table(rows: Any, names: set[str], header: Any) -> LightCurve:

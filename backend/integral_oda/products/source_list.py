@@ -106,7 +106,15 @@ def write_source_list(path: str | Path, sources: Sequence[Source]) -> None:
 
 
 def read_source_list(path: str | Path) -> list[Source]:
-    """Read an ISGR-SRCL-RES table written by `write_source_list` or by OSA."""
+    """Read an ISGR-SRCL-RES table written by `write_source_list` or by OSA.
+
+    Where OSA has not fitted a position (RA_FIN is 0) the catalogue's is taken.
+
+    Raises
+    ------
+    DataError
+        If the file holds no such table.
+    """
     with open_fits(path) as hdus:
         rows = hdus["ISGR-SRCL-RES"].data
         columns = set(rows.names)
@@ -118,12 +126,14 @@ def _from_row(row: Any, columns: set[str]) -> Source:
         return [float(value) for value in np.atleast_1d(row[name])]
 
     fluxes = zip(*(vector(name) for name in ("E_MIN", "E_MAX", "FLUX", "FLUX_ERR", "DETSIG")), strict=False)
-    bands = tuple(SourceBand(*values) for values in fluxes)
+    bands = tuple(SourceBand(*values) for values in fluxes if values[1] > values[0])
+    fitted = (float(row["RA_FIN"]), float(row["DEC_FIN"]))
+    ra, dec = fitted if any(fitted) else (float(row["RA_OBJ"]), float(row["DEC_OBJ"]))
     radius = float(row["FIN_RD_ERR"]) * 60
     return Source(
         name=row["NAME"].strip(),
-        ra_deg=float(row["RA_FIN"]),
-        dec_deg=float(row["DEC_FIN"]),
+        ra_deg=ra,
+        dec_deg=dec,
         error_radius_arcmin=radius,
         error_radius_osa_arcmin=radius,
         new=int(row["NEW_SOURCE"]) == 1,

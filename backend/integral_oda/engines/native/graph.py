@@ -17,7 +17,17 @@ from integral_oda.errors import DataError
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.workflow.graph import Node
 
-__all__ = ["EVERYTHING", "TimeSelection", "image_graph", "light_curve_graph", "quality_graph"]
+__all__ = [
+    "EVERYTHING",
+    "TimeSelection",
+    "gathered_images",
+    "gathered_light_curves",
+    "image_graph",
+    "light_curve_graph",
+    "packed_image",
+    "packed_light_curves",
+    "quality_graph",
+]
 
 Position = tuple[str, float, float]
 
@@ -102,7 +112,16 @@ def image_graph(
         asked = [list(p) for p in _in_field(archive, scw, at)]
         parameters = {"bands": [list(b) for b in bands], "threshold": threshold, "at": asked}
         images.append(_node(IMA, scw, parameters, _all_bands(scw, base, bands)))
-    mosaic = _node(MOSAIC, "all", {}, images)
+    return packed_image(gathered_images(images))
+
+
+def gathered_images(images: Sequence[Node]) -> Node:
+    """Node of the mosaic of images, whichever engine they come from."""
+    return _node(MOSAIC, "all", {}, images)
+
+
+def packed_image(mosaic: Node) -> Node:
+    """Node of the product files of an image."""
     return _node(PACK_IMAGE, "all", {}, [mosaic])
 
 
@@ -134,7 +153,16 @@ def light_curve_graph(
     for scw in windows:
         base = _selected_nodes(archive, scw, extra, time, band)
         curves.append(_light_curve_node(scw, base, band, time_bin_s, source))
-    joined = _node(LCR_JOIN, "all", {}, curves)
+    return packed_light_curves(gathered_light_curves(curves))
+
+
+def gathered_light_curves(curves: Sequence[Node]) -> Node:
+    """Node of light curves joined by source, whichever engine they come from."""
+    return _node(LCR_JOIN, "all", {}, curves)
+
+
+def packed_light_curves(joined: Node) -> Node:
+    """Node of the product files of light curves."""
     return _node(PACK_LC, "all", {}, [joined])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from integral_oda.errors import UnavailableError
 
-__all__ = ["CALIBRATION", "MASTER_GROUP", "CalibrationFile", "calibration_dol"]
+__all__ = ["CALIBRATION", "MASTER_GROUP", "CalibrationFile", "calibration_dol", "epoch_files"]
 
 MASTER_GROUP = "idx/ic/ic_master_file.fits[1]"
 _FETCH = "fetch the IC tree (ic and idx/ic) of ISDC's archive and set CURRENT_IC to its root"
@@ -89,6 +89,14 @@ def calibration_dol(name: str, ic_root: Path, time_ijd: float) -> str:
     if not path.is_file():
         raise UnavailableError(f"{path}: no such calibration file ({item.content}); {_FETCH}")
     return f"{path}{item.extension}"
+
+
+def epoch_files(ic_root: Path) -> list[str]:
+    """Calibration files of a tree whose version follows from the time."""
+    patterns = {item.pattern for item in CALIBRATION.values() if "NNNN" in item.pattern}
+    root = ic_root / "ic" / "ibis"
+    found = (path for pattern in patterns for path in root.glob(pattern.replace("NNNN", "*")))
+    return sorted(str(path.relative_to(root)) for path in found)
 
 
 def _valid_file(ic_root: Path, pattern: str, time_ijd: float) -> str:

@@ -74,7 +74,7 @@ def container_command(
         head = ["apptainer", "--quiet", "exec", "--containall", "--cleanenv", "--no-home"]
         binds = [f"{m.source}:{m.target}:ro" for m in mounts] + [f"{work}:{WORK}:rw"]
         return [*head, *_pairs("--bind", binds), *_pairs("--env", variables), _apptainer_image(container), *shell]
-    head = [container.runtime, "run", "--rm", "--init", "--name", work.name, "--network", "none"]
+    head = [container.runtime, "run", "--rm", "--init", "--name", work.name, "--network", "none", "--pull", "never"]
     user = ["--userns", "keep-id"] if container.runtime == "podman" else ["--user", f"{os.getuid()}:{os.getgid()}"]
     volumes = [f"{m.source}:{m.target}:ro" for m in mounts] + [f"{work}:{WORK}:rw"]
     return [*head, *user, *_pairs("--volume", volumes), *_pairs("--env", variables), container.image, *shell]

@@ -25,9 +25,9 @@ __all__ = [
     "NoEventsError",
     "NoUsableIntervalError",
     "OsaCrashError",
+    "OsaDataError",
     "OsaStatusError",
     "OsaTimeoutError",
-    "OsaDataError",
     "TooManySourcesError",
     "find_failure",
 ]

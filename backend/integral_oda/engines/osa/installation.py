@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from integral_oda.engine_choice import DEFAULT_OSA_VERSION
 from integral_oda.engines.osa.containers import DEFAULT_IMAGE, RUNTIMES, Container, Mount, container_command
@@ -61,6 +62,13 @@ class Installation:
     def where(self) -> str:
         """Place in words."""
         return f"{self.container.runtime} {self.container.image}" if self.container else str(self.isdc_env)
+
+    def data_names(self) -> dict[str, Any]:
+        """Names of the reference catalogue and of the calibration files by epoch: a product depends on them."""
+        from integral_oda.engines.osa.calibration import epoch_files
+
+        catalogue = Path(self.catalogue.partition("[")[0]).name
+        return {"catalogue": catalogue, "calibration": epoch_files(self.ic_root) if self.ic_root else []}
 
     def mounts(self, archive: Path) -> list[Mount]:
         """Folders that a container sees."""
@@ -159,8 +167,11 @@ def _runtime(second: str | None) -> str | None:
         return None
     if given is None and second is None and os.environ.get("ISDC_ENV"):
         return None
-    found = given or next((name for name in RUNTIMES if shutil.which(name)), None)
-    return found if found and shutil.which(found) else None
+    if given is not None:
+        return given if shutil.which(given) else None
+    # Apptainer would fetch an image of gigabytes that nobody has asked for
+    chosen = second is not None or "INTEGRAL_ODA_OSA_IMAGE" in os.environ
+    return next((name for name in RUNTIMES if shutil.which(name) and (chosen or name != "apptainer")), None)
 
 
 def _ic_root() -> Path | None:

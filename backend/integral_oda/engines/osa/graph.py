@@ -1,0 +1,224 @@
+"""The graph of a query for the osa engine: OSA's own steps, one node each, then reading what they wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from integral_oda.archive.tree import Archive
+from integral_oda.engines.native import graph as native
+from integral_oda.engines.osa import ENGINE
+from integral_oda.engines.osa.raw_files import raw_files
+from integral_oda.engines.osa.table import EXECUTABLES, command_arguments
+from integral_oda.engines.steps import DeclaredStep
+from integral_oda.errors import RequestError
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.workflow.graph import Node
+
+__all__ = ["SHORTEST_FITTED_BIN_S", "OsaGraph"]
+
+Position = tuple[str, float, float]
+
+_OSA = "integral_oda.engines.osa"
+_RAW = ("swg", "events", "hk", "tcor")
+_ATTITUDE = ("attitude", "snapshot", "predicted")
+SHORTEST_FITTED_BIN_S = 60.0
+"""Shorter time bins are too poor for a fit of their own: ii_light takes them in place of ii_lc_extract."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step with the executables whose parameters matter to it and the raw files it reads."""
+
+    declared: DeclaredStep
+    executables: tuple[str, ...]
+    raw: tuple[str, ...] = ("swg",)
+
+
+def _step(name: str, carrier: str, executables: str, *raw: str, tolerant: bool = False) -> _Step:
+    return _Step(DeclaredStep(name, "1", f"{_OSA}.{carrier}", tolerant), tuple(executables.split()), raw)
+
+
+_STEPS = {
+    "COR": _step("COR", "window:Cor", "ibis_isgr_energy ibis_isgr_evts_tag", *_RAW, "switch"),
+    "GTI": _step("GTI", "window:Gti", "og_create gti_user ibis_gti", *_RAW, *_ATTITUDE),
+    "DEAD": _step("DEAD", "window:Dead", "og_create ibis_dead", *_RAW),
+    "BIN_I": _step("BIN_I", "window:Bin", "ii_shadow_build", *_RAW, "context", "noise"),
+    "BIN_S": _step("BIN_S", "window:Bin", "ii_shadow_build", *_RAW, "context", "noise"),
+    "BIN_T": _step("BIN_T", "window:Bin", "ii_shadow_build", *_RAW, "context", "noise"),
+    "MAPS": _step("MAPS", "window:Maps", "ii_map_rebin"),
+    "CAT_I": _step("CAT_I", "window:CatI", "cat_extract", "swg"),
+    "PIF": _step("PIF", "window:Pif", "fextract ii_pif", "swg", "tcor"),
+    "BKG_I": _step("BKG_I", "window:Bkg", "ii_shadow_ubc", "swg"),
+    "BKG_S": _step("BKG_S", "window:Bkg", "ii_shadow_ubc", "swg"),
+    "BKG_T": _step("BKG_T", "window:Bkg", "ii_shadow_ubc", "swg"),
+    "GB": _step("GB", "window:GhostBusters", "ghost_busters", "swg", *_ATTITUDE),
+    "IMA": _step("IMA", "images:Ima", "ii_skyimage", "swg", "tcor"),
+    "MOSAIC": _step("MOSAIC", "images:Mosaic", "ii_skyimage", tolerant=True),
+    "SRC": _step("SRC", "images:SrcCollect", "src_collect", tolerant=True),
+    "SPE": _step("SPE", "sources:Spe", "ii_spectra_extract", "swg", "tcor", *_ATTITUDE),
+    "LCR": _step("LCR", "sources:Lcr", "ii_lc_extract", "swg", "tcor", *_ATTITUDE),
+    "LIGHT": _step("LIGHT", "sources:Light", "ii_light", "swg", "events", "tcor", *_ATTITUDE, "context", "noise",
+                   "switch"),
+    "SPE_SUM": _step("SPE_SUM", "sources:PickSpe", "spe_pick", tolerant=True),
+    "LCR_JOIN": _step("LCR_JOIN", "sources:PickLcr", "lc_pick", tolerant=True),
+    "READ_IMA": _step("READ_IMA", "interchange:ReadImage", ""),
+    "READ_LCR": _step("READ_LCR", "interchange:ReadLightCurves", ""),
+}  # fmt: skip
+_EITHER_ENGINE = ("MOSAIC", "LCR_JOIN")
+
+
+@dataclass(frozen=True)
+class OsaGraph:
+    """What the nodes of a query's windows share.
+
+    Attributes
+    ----------
+    archive : Archive
+    windows : sequence of str
+    version : str
+        Of OSA.
+    given : mapping
+        Parameters that the user sets, by executable.
+    engines : mapping of str to str
+        Steps that the native engine carries out.
+    extra : sequence of tuple
+        Name, RA, Dec (degrees) of sources to add to the catalogue.
+    intervals : sequence of (float, float)
+        Good time, IJD; all of it if there is none.
+    data : mapping
+        Names of the reference catalogue and of the calibration files, part of every key.
+
+    Raises
+    ------
+    RequestError
+        For a parameter that no executable has, or a step that the other engine cannot carry out.
+    """
+
+    archive: Archive
+    windows: Sequence[str]
+    version: str
+    given: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    engines: Mapping[str, str] = field(default_factory=dict)
+    extra: Sequence[Position] = ()
+    intervals: Sequence[tuple[float, float]] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for executable, values in self.given.items():
+            if executable not in EXECUTABLES:
+                raise RequestError("osa_parameters", executable, f"one of {', '.join(EXECUTABLES)}")
+            defaults = {p.name: "0" for p in EXECUTABLES[executable].parameters if p.default is None}
+            command_arguments(executable, {**defaults, **values}, self.version)
+        for step, engine in self.engines.items():
+            if step not in _EITHER_ENGINE or engine != "native":
+                raise RequestError(
+                    "engine_for",
+                    f"{step}={engine}",
+                    f"with the engine osa, {' and '.join(_EITHER_ENGINE)} can be left to native",
+                )
+
+    def image(self, bands: Sequence[EnergyBand], threshold: float, at: Sequence[Position] = ()) -> Node:
+        """Node of the image product.
+
+        Parameters
+        ----------
+        bands : sequence of EnergyBand
+        threshold : float
+            Significance that a new source needs.
+        at : sequence of tuple
+            Name, RA, Dec (degrees) of positions to measure at.
+        """
+        reading = {"threshold": threshold, "at": [list(place) for place in at]}
+        images = [self._image(scw, bands, threshold) for scw in self.windows]
+        if "MOSAIC" in self.engines:
+            read = [self._node("READ_IMA", node.scope, [node], reading) for node in images]
+            return native.packed_image(native.gathered_images(read))
+        search = {"search": {"MinNewSouSnr": min(6.0, threshold)}, "bands": _lists(bands)}
+        mosaic = self._node("MOSAIC", "all", images, search)
+        return native.packed_image(self._node("READ_IMA", "all", [mosaic], reading))
+
+    def source_table(self, bands: Sequence[EnergyBand], threshold: float) -> Node:
+        """Node of the table of all windows' sources."""
+        return self._node("SRC", "all", [self._image(scw, bands, threshold) for scw in self.windows])
+
+    def light_curves(self, band: EnergyBand, time_bin_s: float, source: Position | None) -> Node:
+        """Node of the light curves, of one source or of all that the images show."""
+        reading = {"band": list(band), "source": source[0] if source else None}
+        curves = [self._light_curve(scw, band, time_bin_s, source) for scw in self.windows]
+        if "LCR_JOIN" in self.engines:
+            read = [self._node("READ_LCR", node.scope, [node], reading) for node in curves]
+            return native.packed_light_curves(native.gathered_light_curves(read))
+        joined = self._node("LCR_JOIN", "all", curves, {"source": reading["source"]})
+        return native.packed_light_curves(self._node("READ_LCR", "all", [joined], reading))
+
+    def _image(self, scw: str, bands: Sequence[EnergyBand], threshold: float) -> Node:
+        binned = {"level": "BIN_I", "bands": _lists(bands)}
+        maps = self._node("MAPS", "all", [], binned)
+        gti = self._good_time(scw)
+        catalogue = self._node("CAT_I", scw, [], {"extra": [list(place) for place in self.extra]})
+        pif = self._node("PIF", scw, [gti], {"bands": _lists(bands)})
+        shadowgrams = self._node("BIN_I", scw, self._events(scw), binned)
+        corrected = self._node("BKG_I", scw, [shadowgrams, maps, pif], {"level": "BIN_I"})
+        cleaned = self._node("GB", scw, [corrected])
+        search = {"search": {"MinNewSouSnr": min(5.0, threshold)}, "bands": _lists(bands)}
+        return self._node("IMA", scw, [cleaned, catalogue, gti, maps], search)
+
+    def _light_curve(self, scw: str, band: EnergyBand, time_bin_s: float, source: Position | None) -> Node:
+        extra = {"extra": [list(source)] if source else []}
+        image = self._image(scw, [band], 5.0)
+        timing = {"level": "BIN_T", "bands": _lists([band]), "time_bin": time_bin_s}
+        if time_bin_s < SHORTEST_FITTED_BIN_S:
+            maps = self._node("MAPS", "all", [], {"level": "BIN_T", "bands": _lists([band])})
+            inputs = [self._node("COR", scw), self._good_time(scw), maps, self._spectra(scw, image, extra)]
+            return self._node("LIGHT", scw, inputs, {"bands": _lists([band]), "time_bin": time_bin_s})
+        return self._extraction("LCR", scw, image, timing, extra)
+
+    def _spectra(self, scw: str, image: Node, extra: Mapping[str, Any]) -> Node:
+        from integral_oda.instrument.response import osa_channel_edges_kev
+
+        edges = [float(edge) for edge in osa_channel_edges_kev()]
+        channels = [list(pair) for pair in pairwise(edges)]
+        return self._extraction("SPE", scw, image, {"level": "BIN_S", "bands": channels}, extra)
+
+    def _extraction(
+        self, step: str, scw: str, image: Node, binning: Mapping[str, Any], extra: Mapping[str, Any]
+    ) -> Node:
+        level = binning["level"]
+        maps = self._node("MAPS", "all", [], {"level": level, "bands": binning["bands"]})
+        shadowgrams = self._node(level, scw, self._events(scw), binning)
+        corrected = self._node(level.replace("BIN", "BKG"), scw, [shadowgrams, maps], {"level": level})
+        cleaned = self._node("GB", scw, [corrected])
+        return self._node(step, scw, [cleaned, self._good_time(scw), maps, image], {"level": level, **extra})
+
+    def _events(self, scw: str) -> list[Node]:
+        return [self._node("COR", scw), self._good_time(scw), self._node("DEAD", scw)]
+
+    def _good_time(self, scw: str) -> Node:
+        return self._node("GTI", scw, [], {"intervals": [list(pair) for pair in self.intervals]})
+
+    def _node(
+        self, name: str, scope: str, inputs: Sequence[Node] = (), parameters: Mapping[str, Any] | None = None
+    ) -> Node:
+        step = _STEPS[name]
+        given = {e: dict(self.given[e]) for e in step.executables if e in self.given}
+        shared = {"osa": self.version, **self.data} if step.executables else {}
+        raw: dict[str, Path] = {}
+        if scope != "all":
+            raw = {kind: path for kind, path in raw_files(self.archive, scope).items() if kind in step.raw}
+        return Node(
+            step=step.declared,
+            scope=scope,
+            parameters={**shared, **(parameters or {}), **({"given": given} if given else {})},
+            inputs=tuple(inputs),
+            raw=raw,
+            engine=ENGINE,
+            engine_version=self.version,
+        )
+
+
+def _lists(bands: Sequence[EnergyBand]) -> list[list[float]]:
+    return [list(band) for band in bands]
