@@ -60,6 +60,8 @@ IC_KINDS = {
         IcKind("lut2", "ISGR-RISE-MOD", "mod", "isgr_rise_mod_*", "energies of the archive"),
         IcKind("mcec", "ISGR-MCEC-MOD", "mod", "isgr_mcec_mod_*", "energies of the archive"),
         IcKind("l2re", "ISGR-L2RE-MOD", "mod", "isgr_l2re_mod_*", "energies of the archive"),
+        IcKind("gain", "ISGR-GAIN-MOD", "mod", "isgr_gain_mod_*", "nothing: only OSA 10 takes it"),
+        IcKind("off2", "ISGR-OFF2-MOD", "mod", "isgr_off2_mod_*", "nothing: only OSA 10 takes it"),
         IcKind("effc", "ISGR-EFFC-MOD", "mod", "isgr_effc_mod_*", "turn-on at each pixel's low threshold"),
         IcKind("bti", "ISGR-GNRL-BTI", "lim", "isgr_gnrl_bti_*", "no bad time intervals"),
     )

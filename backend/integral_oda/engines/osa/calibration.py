@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from integral_oda.archive.ic_tree import IC_KINDS, IcTree
 from integral_oda.errors import UnavailableError
 
 __all__ = ["CALIBRATION", "MASTER_GROUP", "CalibrationFile", "calibration_dol", "epoch_files"]
@@ -100,25 +100,13 @@ def epoch_files(ic_root: Path) -> list[str]:
 
 
 def _valid_file(ic_root: Path, pattern: str, time_ijd: float) -> str:
-    spans = _spans(ic_root, pattern)
-    valid = [(version, file) for file, start, stop, version in spans if start <= time_ijd <= stop]
-    if not valid:
+    kind = next(kind.name for kind in IC_KINDS.values() if pattern.startswith(f"{kind.folder}/{kind.pattern[:-1]}"))
+    found = _tree(ic_root).find(kind, time_ijd)
+    if found is None:
         raise UnavailableError(f"{ic_root}/ic/ibis/{pattern}: no version is valid at IJD {time_ijd:.3f}; {_FETCH}")
-    return max(valid)[1]
+    return str(found.path.relative_to(ic_root / "ic" / "ibis"))
 
 
 @functools.cache
-def _spans(ic_root: Path, pattern: str) -> tuple[tuple[str, float, float, int], ...]:
-    """File, validity (IJD) and version of each version of a calibration file."""
-    from integral_oda.products.fits_io import open_fits
-
-    folder, _, name = pattern.rpartition("/")
-    found = []
-    for path in sorted((ic_root / "ic" / "ibis" / folder).glob(name.replace("NNNN", "*"))):
-        number = re.search(r"(\d+)\.fits$", path.name)
-        with open_fits(path) as hdus:
-            header = hdus[1].header
-            span = (float(header.get("VSTART", -1e9)), float(header.get("VSTOP", 1e9)))
-            version = int(header.get("VERSION", number[1] if number else 0))
-        found.append((f"{folder}/{path.name}", *span, version))
-    return tuple(found)
+def _tree(ic_root: Path) -> IcTree:
+    return IcTree(ic_root)
