@@ -21,6 +21,7 @@ from integral_oda.cli.light_curve import light_curve_command
 from integral_oda.cli.osa import osa_app
 from integral_oda.cli.page import app_command
 from integral_oda.cli.quality import inspect_command
+from integral_oda.cli.serve import serve_command
 from integral_oda.errors import IntegralOdaError
 
 __all__ = ["app", "main"]
@@ -44,6 +45,7 @@ app.command("fit")(fit_command)
 app.command("inspect")(inspect_command)
 app.command("rerun")(rerun_command)
 app.command("app")(app_command)
+app.command("serve")(serve_command)
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,131 @@
+"""Products as the online system's client decodes them.
+
+The client turns a whole reply into text and replaces ``null`` in it, base64 included; it reads arrays as pickles, and
+NaN breaks it. So base64 is written with a blank inside every such word (the decoder passes over blanks), and numbers
+that are not finite become None. Nothing here reads a pickle.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from integral_oda.products.fits_io import open_fits
+
+if TYPE_CHECKING:
+    from integral_oda.products.source_list import Source
+
+__all__ = [
+    "encode_array",
+    "encode_catalogue",
+    "encode_fits",
+    "finite",
+    "reply_text",
+]
+
+_TRAP, _DISARMED = "null", "nu ll"
+REQUEST_KEYWORD = "REQUEST"
+_ORDER_OF_COLUMNS = (
+    *("meta_ID", "src_names", "significance", "ra", "dec"),
+    *("NEW_SOURCE", "ISGRI_FLAG", "FLAG", "ERR_RAD"),
+)
+_KNOWN_SOURCE = -32768
+"""What OSA writes into NEW_SOURCE for a source of the catalogue."""
+
+
+def encode_fits(path: Path, name: str, meta: Mapping[str, Any], request: str) -> dict[str, Any]:
+    """Encode all units of a FITS file.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Name of the product; the client's attribute begins with it.
+    meta : mapping
+        What is known of it; ``src_name`` and ``product`` end up in the attribute's name.
+    request : str
+        Request that it answers, written into every header.
+    """
+    with open_fits(path) as hdus:
+        units = [_unit(hdu, request) for hdu in hdus]
+    known = {key: value for key, value in finite(meta).items() if value is not None}  # a null inside text is a trap too
+    return {"data_unit_list": units, "name": name, "meta_data": json.dumps(known)}
+
+
+def _unit(hdu: Any, request: str) -> dict[str, Any]:
+    data = hdu.data
+    kind = "primary" if hdu.name == "PRIMARY" else "image" if hdu.is_image else "bintable"
+    header = {key: finite(_scalar(value)) for key, value in hdu.header.items() if key not in ("", "COMMENT", "HISTORY")}
+    return {
+        "data": None,
+        "dt": None if data is None else _dtype_text(data.dtype),
+        "name": hdu.name,
+        "header": {**header, REQUEST_KEYWORD: request},
+        "binarys": None if data is None else encode_array(data if kind == "bintable" else np.array(data)),
+        "meta_data": {},
+        "hdu_type": kind,
+        "units_dict": None,
+    }
+
+
+def _scalar(value: Any) -> Any:
+    return value if isinstance(value, (bool, int, float, str)) else None
+
+
+def _dtype_text(dtype: np.dtype[Any]) -> str:
+    return str(dtype.descr if dtype.names else dtype.str)
+
+
+def encode_array(data: Any) -> str:
+    """Encode an array, or a table of a FITS file, as base64 of a pickle that the client's rewriting leaves alone."""
+    return base64.b64encode(pickle.dumps(data)).decode("ascii").replace(_TRAP, _DISARMED)
+
+
+def finite(value: Any) -> Any:
+    """Give a JSON-able value in which every number is finite: NaN and infinity are None."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    if isinstance(value, np.generic):
+        return finite(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def encode_catalogue(sources: Sequence[Source]) -> dict[str, Any]:
+    """Encode a source list as the client's catalogue."""
+    columns: dict[str, list[Any]] = {
+        "meta_ID": list(range(len(sources))),
+        "src_names": [source.name for source in sources],
+        "significance": [source.significance for source in sources],
+        "ra": [source.ra_deg for source in sources],
+        "dec": [source.dec_deg for source in sources],
+        "NEW_SOURCE": [1 if source.new else _KNOWN_SOURCE for source in sources],
+        "ISGRI_FLAG": [2 if source.new else 1 for source in sources],
+        "FLAG": [0] * len(sources),
+        "ERR_RAD": [source.error_radius_arcmin / 60 for source in sources],
+    }
+    kinds = {"meta_ID": "<i8", "src_names": "<U64", "NEW_SOURCE": "<i8", "ISGRI_FLAG": "<i8", "FLAG": "<i8"}
+    return {
+        "cat_frame": "fk5",
+        "cat_coord_units": "deg",
+        "cat_column_list": finite([columns[name] for name in _ORDER_OF_COLUMNS]),
+        "cat_column_names": list(_ORDER_OF_COLUMNS),
+        "cat_column_descr": [[name, kinds.get(name, "<f8")] for name in _ORDER_OF_COLUMNS],
+        "cat_lat_name": "dec",
+        "cat_lon_name": "ra",
+    }
+
+
+def reply_text(value: Any) -> str:
+    """Write a reply as JSON that holds no NaN."""
+    return json.dumps(finite(value), allow_nan=False)
