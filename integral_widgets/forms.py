@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 from integral_oda.engine_choice import EngineChoice
 from integral_oda.errors import RequestError
+from integral_oda.pointing_query import PointingQuery
 from integral_oda.query import Query, make_query, parse_band
 from integral_widgets.callbacks import error_html
 
@@ -288,8 +289,12 @@ class QueryForm:
 
 
 def _inputs(kind: type[Query]) -> dict[str, FieldInfo]:
-    """Fields that have an input: all but the choice of the engine."""
-    return {name: info for name, info in kind.model_fields.items() if name not in EngineChoice.model_fields}
+    """Fields that have an input: all but the choice of the engine and of science windows that are not listed.
+
+    The latter may name files, and a page must not read files of its server.
+    """
+    without = {*EngineChoice.model_fields, *PointingQuery.model_fields}
+    return {name: info for name, info in kind.model_fields.items() if name not in without}
 
 
 def _rows(fields: Sequence[FieldInput]) -> list[widgets.Widget]:

@@ -17,6 +17,8 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 pytest_plugins = ["pytester"]
 
+os.environ.setdefault("INTEGRAL_ODA_OFFLINE", "1")  # no test asks a resolver or an archive of the network
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

@@ -89,7 +89,7 @@ BAD_REQUESTS = [
     ((*IMAGE, "--catalog", "/no/such/catalogue.fits"), ("/no/such/catalogue.fits",)),
     (("image", "--scw-list", "25590028", *BAND), ("scw_list", "25590028", "12 digits")),
     (("image", "--scw-list", "@/no/such/list", *BAND), ("@/no/such/list",)),
-    (("image", *BAND), ("--scw-list",)),
+    (("image", *BAND), ("scw_list",)),
     ((*CURVE, "--source", "No Such Source 99", "--time-bin", "100"), ("No Such Source 99",)),
     ((*CURVE, "--source", SGR, "--time-bin", "-5"), ("time_bin = -5",)),
     ((*CURVE, "--source", SGR, "--time-bin", "nan"), ("time_bin = nan",)),

@@ -106,6 +106,7 @@ def analyse(
     started = time.perf_counter()
     kept = open_store(store or store_root())
     request = prepare(query, archive, listener, strict=strict)
+    query = request.query
     if executor is None and not kept.peek(request.target.key):
         _load_ahead()
     execution = (executor or execute)([request.target], kept, listener, cancel=cancel, strict=strict)
@@ -173,6 +174,7 @@ def _summary(query: Query, request: Request, execution: Execution, folder: Path,
         "query": query.model_dump(mode="json"),
         "key": execution.key(request.target),
         "science_windows": {"used": selection.used, "left_out": selection.left_out},
+        **({} if request.plan is None else {"selection": request.plan.summary()}),
         "sources": lists.get("sources", []),
         "noise": lists.get("noise", []),
         **{name: lists[name] for name in ("verdict", "reasons") if name in lists},

@@ -25,7 +25,7 @@ def make_crate(out: Path, query: Query, products: Products) -> Path:
 
     kind = kind_of(query)
     files = [name for name in products.summary["files"] if name not in _REPORTS]
-    values = query.model_dump(mode="json")
+    values = {**query.model_dump(mode="json"), "scw_list": products.summary["query"]["scw_list"]}
     if query.catalog is not None:
         values["catalog"] = f"{_CATALOGUE}{query.catalog.suffix}"
         _copy(query.catalog, out / values["catalog"])

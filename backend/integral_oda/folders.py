@@ -1,4 +1,4 @@
-"""Where the archive and the store lie unless a user says otherwise."""
+"""Where the archive and the store lie unless a user says otherwise, and whether the network may be used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["archive_root", "store_root"]
+__all__ = ["archive_root", "is_offline", "store_root"]
 
 _APPLICATION = "integral-oda"
 
@@ -22,3 +22,8 @@ def store_root() -> Path:
     """Root of the product store: ``INTEGRAL_ODA_STORE``, else the user's cache folder."""
     given = os.environ.get("INTEGRAL_ODA_STORE")
     return Path(given) if given else platformdirs.user_cache_path(_APPLICATION) / "store"
+
+
+def is_offline() -> bool:
+    """True where ``INTEGRAL_ODA_OFFLINE`` says that the network is not to be used."""
+    return os.environ.get("INTEGRAL_ODA_OFFLINE", "").lower() not in ("", "0", "no", "false")

@@ -7,18 +7,12 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from integral_oda.engine_choice import EngineChoice
 from integral_oda.errors import RequestError
 from integral_oda.instrument.energy import ENERGY_RANGE_KEV, EnergyBand
+from integral_oda.pointing_query import PointingQuery
 
 __all__ = [
     "MJD_OF_IJD_0",
@@ -172,13 +166,13 @@ Phase = Annotated[tuple[float, float, float, float], BeforeValidator(_phase)]
 RateRange = Annotated[tuple[float, float], BeforeValidator(_rate_range)]
 
 
-class Query(EngineChoice):
+class Query(EngineChoice, PointingQuery):
     """What every product shares.
 
     Attributes
     ----------
     scw_list : tuple of str
-        Science windows, ``RRRRPPPPSSSF.VVV``.
+        Science windows, ``RRRRPPPPSSSF.VVV``; where it is empty, they are chosen by time and field.
     src_name : str or None
         Source asked for, any name that the catalogue knows.
     RA, DEC : float or None
@@ -195,7 +189,7 @@ class Query(EngineChoice):
         Length of the time bins of ``rate_range``, s.
     """
 
-    scw_list: ScwList = Field(title="Science windows")
+    scw_list: ScwList = Field((), title="Science windows")
     src_name: str | None = Field(None, title="Source", min_length=1)
     RA: float | None = Field(None, title="Right ascension [deg]", ge=0, lt=360, allow_inf_nan=False)
     DEC: float | None = Field(None, title="Declination [deg]", ge=-90, le=90, allow_inf_nan=False)
@@ -204,6 +198,13 @@ class Query(EngineChoice):
     phase: Phase | None = Field(None, title="Phase EPOCH,PERIOD,START,STOP")
     rate_range: RateRange | None = Field(None, title="Rates LOW,HIGH [counts/s]")
     rate_bin: float = Field(10.0, title="Time bin of the rates [s]", ge=0.1, le=1e4, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _windows_are_known(self) -> Self:
+        somewhere = self.src_name is not None or (self.RA is not None and self.DEC is not None)
+        if not self.scw_list and not (self.T1 is not None and somewhere):
+            raise ValueError("scw_list is needed, or T1 and T2 with src_name or RA and DEC")
+        return self
 
     @model_validator(mode="after")
     def _position_is_whole(self) -> Self:
@@ -310,7 +311,8 @@ def make_query(kind: type[QueryType], **values: Any) -> QueryType:
         problem = exc.errors(include_url=False)[0]
     where, message = problem["loc"], problem["msg"].removeprefix("Value error, ")
     if not where:
-        raise RequestError("query", _brief(values), message)
+        about = next((name for name in ("scw_list", "T1", "T2") if message.startswith(f"{name} ")), "query")
+        raise RequestError(about, _brief(values if about == "query" else values.get(about) or "nothing"), message)
     parameter = str(where[0])
     if parameter == "bands":
         parameter = "band"

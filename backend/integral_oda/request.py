@@ -10,17 +10,28 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from integral_oda.engine_choice import FIRST_REVOLUTION_OF_OSA_11
 from integral_oda.errors import DataError, NothingLeftError, RequestError, UnavailableError
 from integral_oda.folders import archive_root
+from integral_oda.pointing_query import PointingQuery
 from integral_oda.query import MJD_OF_IJD_0, ImageQuery, LightCurveQuery, QualityQuery, Query
 from integral_oda.workflow.progress import Listener, StepEvent
 
 if TYPE_CHECKING:
+    from integral_oda.archive.plan import PointingPlan
     from integral_oda.archive.tree import Archive
     from integral_oda.catalog.reference import CatalogSource
     from integral_oda.engines.native.graph import TimeSelection
     from integral_oda.engines.osa.graph import OsaGraph
     from integral_oda.workflow.graph import Node
 
-__all__ = ["Request", "Selection", "nothing_left", "prepare", "refuse_engine", "split_by_osa_version"]
+__all__ = [
+    "Request",
+    "Selection",
+    "asked_source",
+    "nothing_left",
+    "prepare",
+    "refuse_engine",
+    "split_by_osa_version",
+    "user_sources",
+]
 
 Position = tuple[str, float, float]
 QueryType = TypeVar("QueryType", bound=Query)
@@ -30,25 +41,35 @@ QueryType = TypeVar("QueryType", bound=Query)
 class Request:
     """A query with the windows it uses and the node that is its product."""
 
+    query: Query
     selection: Selection
     target: Node
+    plan: PointingPlan | None = None
+    """How the windows were chosen, None for an explicit list."""
 
 
 def prepare(query: Query, archive: Path | None, listener: Listener, *, strict: bool) -> Request:
     """Choose the windows of a query and make its graph."""
     refuse_engine(query)
-    known = _user_sources(query)
-    selection = _select(query, archive or archive_root(), listener, strict=strict)
-    asked = _asked_source(query, known)
+    root = archive or archive_root()
+    known = user_sources(query)
+    asked = asked_source(query, known, root)
+    plan = None
+    if not query.scw_list and asked is not None:
+        from integral_oda.archive.plan import Target
+        from integral_oda.selection import select_windows
+
+        query, plan = select_windows(query, root, Target(*asked))
+    selection = _select(query, root, listener, strict=strict)
     subject = _Subject(selection.archive, selection.used, known, asked, _time_selection(query, asked))
     target = _GRAPHS[type(query)](query, subject)
     parameters = {**target.parameters, "query": _canonical(query, subject)}
-    return Request(selection, replace(target, parameters=parameters))
+    return Request(query, selection, replace(target, parameters=parameters), plan)
 
 
 def _canonical(query: Query, subject: _Subject) -> dict[str, Any]:
     """What was asked, the same however it was said: it is written into the product, and is part of its key."""
-    unsaid = {"catalog"} if query.rate_range else {"catalog", "rate_bin"}
+    unsaid = {"catalog", *PointingQuery.model_fields} | (set() if query.rate_range else {"rate_bin"})
     values = query.model_dump(mode="json", exclude=unsaid)
     if query.src_name is not None and subject.asked is not None:
         values["src_name"] = subject.asked[0]
@@ -90,7 +111,8 @@ def nothing_left(left_out: Sequence[Mapping[str, str]]) -> str:
     return f"no science window is left of {len(left_out)}: {first}"
 
 
-def _user_sources(query: Query) -> tuple[CatalogSource, ...]:
+def user_sources(query: Query) -> tuple[CatalogSource, ...]:
+    """Sources of the user's own catalogue."""
     if query.catalog is None:
         return ()
     from integral_oda.catalog.reference import read_user_catalogue
@@ -98,12 +120,13 @@ def _user_sources(query: Query) -> tuple[CatalogSource, ...]:
     return read_user_catalogue(query.catalog)
 
 
-def _asked_source(query: Query, extra: Sequence[CatalogSource]) -> Position | None:
+def asked_source(query: Query, extra: Sequence[CatalogSource], root: Path) -> Position | None:
     """Source or position that the query names; a position is called by its coordinates unless it is a source's."""
-    from integral_oda.catalog.reference import reference_catalogue, resolve, sources_near
+    from integral_oda.catalog.names import resolve_name
+    from integral_oda.catalog.reference import reference_catalogue, sources_near
 
     if query.src_name is not None:
-        source = resolve(query.src_name, extra)
+        source = resolve_name(query.src_name, extra, root).source
         return source.name, source.ra_deg, source.dec_deg
     if query.RA is None or query.DEC is None:
         return None
@@ -112,15 +135,15 @@ def _asked_source(query: Query, extra: Sequence[CatalogSource]) -> Position | No
     return f"J{query.RA:.4f}{query.DEC:+.4f}", query.RA, query.DEC
 
 
-def _position(text: str, extra: Sequence[CatalogSource]) -> Position:
+def _position(text: str, extra: Sequence[CatalogSource], root: Path) -> Position:
     """Name and position of ``NAME`` or ``RA,DEC``."""
-    from integral_oda.catalog.reference import resolve
+    from integral_oda.catalog.names import resolve_name
 
     parts = text.split(",")
     try:
         ra, dec = (float(part) for part in parts)
     except ValueError:
-        source = resolve(text, extra)
+        source = resolve_name(text, extra, root).source
         return source.name, source.ra_deg, source.dec_deg
     if not (0 <= ra < 360 and -90 <= dec <= 90):
         raise RequestError("at", text, "RA from 0 to 360 and Dec from -90 to 90 degrees")
@@ -159,7 +182,7 @@ def _image(query: ImageQuery, subject: _Subject) -> Node:
     from integral_oda.engines.native.graph import image_graph
 
     asked = [] if subject.asked is None else [subject.asked]
-    at = [*asked, *(_position(text, subject.known) for text in query.at)]
+    at = [*asked, *(_position(text, subject.known, subject.archive.root) for text in query.at)]
     bands, threshold = query.energy_bands, query.detection_threshold
     if query.engine == "osa":
         return _osa(query, subject).image(bands, threshold, at)

@@ -18,7 +18,6 @@ from integral_oda.instrument.attitude import separation_deg
 NEWER_THAN_THE_TABLES = {"MAXI J1803-298", "SGR 1935+2154", "Swift J1727.8-1613", "Swift J1818.0-1607"}
 PLACED_BETTER_THAN_THE_TABLES = {
     "PSR B1259-63",  # the pulsar's timing position
-    "SLX 1744-299",  # the tables give the middle of the pair with SLX 1744-300
     "SWIFT J1910.2-0546",  # the optical counterpart, not BAT's position
 }
 TABLE = Path(sys.modules[CatalogSource.__module__].__file__).parent / "data" / "reference_catalogue.ecsv"

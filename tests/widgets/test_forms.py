@@ -10,6 +10,7 @@ import pytest
 
 from integral_oda.engine_choice import EngineChoice
 from integral_oda.errors import RequestError
+from integral_oda.pointing_query import PointingQuery
 from integral_oda.query import ImageQuery, LightCurveQuery, Query, make_query
 from integral_widgets.forms import QueryForm
 
@@ -29,12 +30,12 @@ def shown_errors(form):
 
 def test_there_is_one_input_for_every_parameter(form):
     asked = set(ImageQuery.model_fields) | set(LightCurveQuery.model_fields)
-    assert set(form.fields) == asked - set(EngineChoice.model_fields)
+    assert set(form.fields) == asked - set(EngineChoice.model_fields) - set(PointingQuery.model_fields)
 
 
 def test_titles_and_defaults_are_those_of_the_models(form):
     for kind in (ImageQuery, LightCurveQuery):
-        for name in kind.model_fields.keys() - EngineChoice.model_fields.keys():
+        for name in kind.model_fields.keys() - EngineChoice.model_fields.keys() - PointingQuery.model_fields.keys():
             assert kind.model_fields[name].title in form.fields[name].widget.children[0].value
     assert form.query(ImageQuery) == ImageQuery(scw_list=[SCW])
     assert form.query(LightCurveQuery) == LightCurveQuery(scw_list=[SCW])

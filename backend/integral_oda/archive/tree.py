@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from integral_oda.archive.events import read_events
 from integral_oda.archive.fits_table import read_hdus
+from integral_oda.archive.requirements import ENGINES, EVENTS_FILE, GROUP_FILE, NeededFile, needed_files, step_of
 from integral_oda.archive.scw import ScwId
 from integral_oda.errors import DataError, RequestError
 
-__all__ = ["EVENTS_FILE", "Archive"]
-
-EVENTS_FILE = "isgri_events.fits"
+__all__ = ["EVENTS_FILE", "GROUP_FILE", "Archive"]
 
 _VERSIONS_TRIED = (2, 1, 0)
 
@@ -53,11 +52,20 @@ class Archive:
         name : str
             File name without ``.gz``, such as ``"isgri_dead.fits"``.
         """
-        for folder in self._folders(_scw(scw)):
-            for path in (folder / name, folder / f"{name}.gz"):
-                if path.is_file():
-                    return path
-        return None
+        return _found(self._folders(_scw(scw)), name)
+
+    def find_revolution_file(self, scw: ScwId | str, name: str) -> Path | None:
+        """File of a science window's revolution, ``scw/RRRR/rev.VVV/NAME``, plain or gzipped, or None.
+
+        The version is the window's if the revolution has it there, else 002, 001 or 000.
+        """
+        scw = _scw(scw)
+        return _found((self.root / f"scw/{scw.revolution:04d}/rev.{v:03d}" for v in _versions(scw)), name)
+
+    def find_auxiliary_file(self, scw: ScwId | str, name: str) -> Path | None:
+        """File of a revolution's auxiliary data, ``aux/adp/RRRR.VVV/NAME``, plain or gzipped, or None."""
+        scw = _scw(scw)
+        return _found((self.root / f"aux/adp/{scw.revolution:04d}.{v:03d}" for v in _versions(scw)), name)
 
     def events_file(self, scw: ScwId | str) -> Path:
         """Event file of a science window.
@@ -77,31 +85,67 @@ class Archive:
         newest = {scw.swid: scw for scw in sorted(self._all_windows())}
         return sorted(newest.values())
 
-    def verify(self) -> dict[ScwId, list[str]]:
-        """Read every science window and say what is missing or damaged.
+    def verify(self, engine: str = "native") -> dict[ScwId, list[str]]:
+        """Read every science window and say what is missing or damaged, and for which steps.
+
+        Parameters
+        ----------
+        engine : str
+            ``"native"`` or ``"osa"``: whose steps nothing may be missing for.
 
         Returns
         -------
         dict of ScwId to list of str
             One entry a window, in order; an empty list for a whole one.
-        """
-        return {scw: self._problems(scw) for scw in sorted(self._all_windows())}
 
-    def _problems(self, scw: ScwId) -> list[str]:
+        Raises
+        ------
+        RequestError
+            If there is no such engine.
+        """
+        if engine not in ENGINES:
+            raise RequestError("engine", engine, " or ".join(ENGINES))
+        return {scw: self._problems(scw, engine) for scw in sorted(self._all_windows())}
+
+    def verify_shared(self) -> list[str]:
+        """Read the files that windows share (revolutions, auxiliary data, IC tree, catalogues): what is damaged."""
+        folders = ("scw/[0-9][0-9][0-9][0-9]/rev.[0-9][0-9][0-9]", "aux", "ic", "idx", "cat")
         problems = []
-        folder = self._path(scw)
-        files = sorted([*folder.glob("*.fits"), *folder.glob("*.fits.gz")])
-        if not any(path.name.removesuffix(".gz") == EVENTS_FILE for path in files):
-            problems.append(f"{folder}: no {EVENTS_FILE} or {EVENTS_FILE}.gz")
-        for path in files:
-            try:
-                if path.name.removesuffix(".gz") != EVENTS_FILE:
-                    read_hdus(path)
-                elif (swid := read_events(path).header.get("SWID", scw.swid)) != scw.swid:
-                    problems.append(f"{path}: holds science window {swid}")
-            except DataError as exc:
-                problems.append(str(exc))
+        for folder in sorted(match for pattern in folders for match in self.root.glob(pattern)):
+            for path in _fits_files(folder, "**/"):
+                below = path.relative_to(folder).as_posix()
+                place = "rev" if folder.name.startswith("rev.") else "aux"
+                steps = step_of(place, below if place == "rev" else path.name)
+                problems += _damage(path, steps)
         return problems
+
+    def _problems(self, scw: ScwId, engine: str) -> list[str]:
+        needs = [needed for place in ("scw", "rev", "aux") for needed in needed_files(engine, place)]
+        problems = [
+            self._missing(scw, needed) for needed in needs if engine in needed.must and not self._has(scw, needed)
+        ]
+        for path in _fits_files(self._path(scw)):
+            steps = step_of("scw", path.name)
+            if path.name.removesuffix(".gz") != EVENTS_FILE:
+                problems += _damage(path, steps)
+                continue
+            try:
+                if (swid := read_events(path).header.get("SWID", scw.swid)) != scw.swid:
+                    problems.append(f"{path}: holds science window {swid}{_for(steps)}")
+            except DataError as exc:
+                problems.append(f"{exc}{_for(steps)}")
+        return problems
+
+    def _has(self, scw: ScwId, needed: NeededFile) -> bool:
+        if needed.place == "scw":
+            return _found([self._path(scw)], needed.name) is not None
+        find = self.find_revolution_file if needed.place == "rev" else self.find_auxiliary_file
+        return find(scw, needed.name) is not None
+
+    def _missing(self, scw: ScwId, needed: NeededFile) -> str:
+        where = {"scw": self._path(scw), "rev": f"revolution {scw.revolution:04d}",
+                 "aux": f"auxiliary data of revolution {scw.revolution:04d}"}[needed.place]  # fmt: skip
+        return f"{where}: no {needed.name} or {needed.name}.gz{_for(', '.join(needed.steps))}"
 
     def _all_windows(self) -> Iterator[ScwId]:
         for folder in self.root.glob("scw/[0-9][0-9][0-9][0-9]/*.*"):
@@ -113,7 +157,7 @@ class Archive:
                 yield scw
 
     def _folders(self, scw: ScwId) -> Iterator[Path]:
-        for version in dict.fromkeys((scw.version, *_VERSIONS_TRIED)):
+        for version in _versions(scw):
             folder = self._path(scw.with_version(version))
             if folder.is_dir():
                 yield folder
@@ -130,3 +174,31 @@ class Archive:
 
 def _scw(scw: ScwId | str) -> ScwId:
     return scw if isinstance(scw, ScwId) else ScwId.parse(scw)
+
+
+def _versions(scw: ScwId) -> tuple[int, ...]:
+    return tuple(dict.fromkeys((scw.version, *_VERSIONS_TRIED)))
+
+
+def _found(folders: Iterable[Path], name: str) -> Path | None:
+    for folder in folders:
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                return path
+    return None
+
+
+def _fits_files(folder: Path, below: str = "") -> list[Path]:
+    return sorted([*folder.glob(f"{below}*.fits"), *folder.glob(f"{below}*.fits.gz")])
+
+
+def _damage(path: Path, steps: str) -> list[str]:
+    try:
+        read_hdus(path)
+    except DataError as exc:
+        return [f"{exc}{_for(steps)}"]
+    return []
+
+
+def _for(steps: str) -> str:
+    return f" (needed by {steps})" if steps else ""

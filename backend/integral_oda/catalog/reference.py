@@ -15,7 +15,7 @@ from typing import Any
 
 from integral_oda.errors import DataError, RequestError
 
-__all__ = ["CatalogSource", "read_user_catalogue", "reference_catalogue", "resolve", "sources_near"]
+__all__ = ["CatalogSource", "find_name", "read_user_catalogue", "reference_catalogue", "resolve", "sources_near"]
 
 _FITS_COLUMNS = (("NAME", ("RA_OBJ", "RA_FIN"), ("DEC_OBJ", "DEC_FIN")), ("SRC_NAMES", ("RA",), ("DEC",)))
 _FITS_RULE = "a FITS table with NAME, RA_OBJ or RA_FIN, DEC_OBJ or DEC_FIN, or with src_names, ra, dec"
@@ -91,13 +91,39 @@ def resolve(name: str, extra: Iterable[CatalogSource] = ()) -> CatalogSource:
     Raises
     ------
     RequestError
-        If no source has the name; the message offers the nearest names.
+        If no source has the name, or several may be meant; the message offers the nearest names.
     """
-    index = {**_reference_index(), **_index(extra)}
-    found = index.get(_key(name))
+    extra = tuple(extra)
+    found = find_name(name, extra)
     if found is None:
+        index = {**_reference_index(), **_index(extra)}
         raise RequestError("src_name", name, f"no source of the catalogue has this name{_nearest(name, index)}")
     return found
+
+
+def find_name(name: str, sources: Iterable[CatalogSource], *, builtin: bool = True) -> CatalogSource | None:
+    """Find a source by any of its names, or None.
+
+    Parameters
+    ----------
+    name : str
+        As for `resolve`.
+    sources : iterable of CatalogSource
+        Where to look.
+    builtin : bool
+        Look into the built-in catalogue too, after the others.
+
+    Raises
+    ------
+    RequestError
+        If it may be one of several sources; the message lists them.
+    """
+    index = {**(_reference_index() if builtin else {}), **_index(sources)}
+    found = index.get(_key(name), ())
+    if len(found) > 1:
+        names = ", ".join(source.name for source in found)
+        raise RequestError("src_name", name, f"this may be one of {names}: give one of these names")
+    return found[0] if found else None
 
 
 _DASHES = str.maketrans("\u2212\u2010\u2011\u2013\u2014", "-----")
@@ -112,23 +138,33 @@ def _key(name: str) -> str:
     return "".join(char for at, char in enumerate(squeezed) if char.isalnum() or at in signs)
 
 
-def _index(sources: Iterable[CatalogSource]) -> dict[str, CatalogSource]:
-    index: dict[str, CatalogSource] = {}
+def _index(sources: Iterable[CatalogSource]) -> dict[str, tuple[CatalogSource, ...]]:
+    """Sources by the keys of their names; several where a key without its sign is that of several."""
+    exact: dict[str, tuple[CatalogSource, ...]] = {}
+    loose: dict[str, tuple[CatalogSource, ...]] = {}
     for source in sources:
         for name in (source.name, *source.aliases):
-            index.setdefault(_key(name).translate(_NO_SIGNS), source)
-            index[_key(name)] = source
-    return index
+            exact[_key(name)] = (source,)
+            without_sign = _key(name).translate(_NO_SIGNS)
+            known = loose.setdefault(without_sign, ())
+            loose[without_sign] = known if source in known else (*known, source)
+    return loose | exact
 
 
 @cache
-def _reference_index() -> dict[str, CatalogSource]:
+def _reference_index() -> dict[str, tuple[CatalogSource, ...]]:
     return _index(reference_catalogue())
 
 
-def _nearest(name: str, index: dict[str, CatalogSource]) -> str:
-    keys = difflib.get_close_matches(_key(name), index, n=6, cutoff=0.6)
-    names = list(dict.fromkeys(index[key].name for key in keys))[:3]
+_SHORTEST_BEGINNING = 4
+
+
+def _nearest(name: str, index: dict[str, tuple[CatalogSource, ...]]) -> str:
+    """What may have been meant: names that begin so, else those that look alike."""
+    key = _key(name)
+    keys = [other for other in index if other.startswith(key)] if len(key) >= _SHORTEST_BEGINNING else []
+    keys = keys or difflib.get_close_matches(key, index, n=6, cutoff=0.6)
+    names = list(dict.fromkeys(source.name for key in keys for source in index[key]))[: 6 if len(keys) > 6 else 3]
     return f"; did you mean {', '.join(names)}?" if names else ""
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from integral_oda.cli.options import ArchiveRoot, OutFolder, Pointings, with_shared_options
 from integral_oda.errors import DataError
 from integral_oda.folders import archive_root
 
@@ -37,18 +39,79 @@ def list_command(archive: ArchiveFolder = None) -> None:
         typer.echo(scw)
 
 
+@archive_app.command("index")
+def index_command(
+    archive: ArchiveFolder = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", help="Processes that read; all cores unless given.")] = None,
+    good_time: Annotated[
+        bool, typer.Option("--good-time", help="Read the good time too, from whole event files: a second a window.")
+    ] = False,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Take the pointings of a file, such as ISDC's index.")
+    ] = None,
+) -> None:
+    """Bring the pointing index of the archive up to date: only new and changed science windows are read."""
+    from integral_oda.archive.indexing import take_pointings, update_index
+
+    root = archive or archive_root()
+    if source is not None:
+        typer.echo(f"{take_pointings(root, source)}: pointings taken from {source}")
+        return
+    done = update_index(root, jobs, lambda line: typer.echo(line, err=True), good_time=good_time)
+    for problem in done.problems:
+        typer.echo(f"not in the index: {problem}", err=True)
+    typer.echo(f"{done.path}: {done.windows} science windows, {done.read} read now, {done.removed} gone")
+
+
+@archive_app.command("plan")
+@with_shared_options
+def plan_command(
+    pointings: Pointings,
+    out: OutFolder | None = None,
+    archive: ArchiveRoot = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write the plan to standard output as JSON.")] = False,
+) -> None:
+    """Show which science windows a query would take, and why not the others; nothing is computed.
+
+    With --out, plan.json and plan.png (sky map and time line) are written there.
+    """
+    from integral_oda.query import Query, make_query
+    from integral_oda.selection import plan_selection
+
+    plan = plan_selection(make_query(Query, **pointings.parameters), archive)
+    values = json.dumps(plan.as_dict(), indent=2)
+    typer.echo(values if as_json else plan.text())
+    if out is not None:
+        from integral_oda.products.fits_io import write_aside
+        from integral_oda.products.plan_picture import draw_plan
+
+        with write_aside(out / "plan.json") as aside:
+            aside.write_text(values + "\n", encoding="utf-8")
+        draw_plan(out / "plan.png", plan)
+
+
 @archive_app.command("verify")
-def verify_command(archive: ArchiveFolder = None) -> None:
-    """Read every science window of the archive and say what is missing or damaged."""
+def verify_command(
+    archive: ArchiveFolder = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="native or osa: for whose steps nothing may be missing.")
+    ] = "native",
+) -> None:
+    """Read every science window of the archive and say what is missing or damaged, and for which steps."""
     from integral_oda.archive.tree import Archive
 
     root = archive or archive_root()
-    found = Archive(root).verify()
+    tree = Archive(root)
+    found = tree.verify(engine)
     for scw, problems in found.items():
         typer.echo(f"{scw}: {'; '.join(problems) or 'whole'}")
+    shared = tree.verify_shared()
+    for problem in shared:
+        typer.echo(problem)
     damaged = sum(1 for problems in found.values() if problems)
-    if damaged:
-        raise DataError(f"{damaged} of {len(found)} science windows in {root} are damaged")
+    if damaged or shared:
+        others = f" and {len(shared)} shared files" if shared else ""
+        raise DataError(f"{damaged} of {len(found)} science windows{others} in {root} are damaged")
 
 
 def simulate_command(

@@ -14,13 +14,39 @@ import typer
 from integral_oda.engine_choice import DEFAULT_OSA_VERSION
 from integral_oda.errors import RequestError
 
-Windows = Annotated[str, typer.Option("--scw-list", help="Science windows: ID,ID,... or @FILE with one a line.")]
+Windows = Annotated[str | None, typer.Option("--scw-list", help="Science windows: ID,ID,... or @FILE with one a line.")]
 SourceName = Annotated[str | None, typer.Option("--source", help="Source, by any name that the catalogue knows.")]
 RightAscension = Annotated[float | None, typer.Option("--ra", help="Right ascension of the source, degrees (J2000).")]
 Declination = Annotated[float | None, typer.Option("--dec", help="Declination of the source, degrees (J2000).")]
 CatalogFile = Annotated[
     Path | None, typer.Option("--catalog", help="Sources to add: FITS, or ECSV with name, ra, dec.")
 ]
+StartTime = Annotated[str | None, typer.Option("--t1", help="In place of a list: science windows from this time on.")]
+StopTime = Annotated[str | None, typer.Option("--t2", help="And up to this time.")]
+TimeFormat = Annotated[
+    str, typer.Option("--t-format", help="Of --t1 and --t2: isot, mjd, ... (UTC), ijd (TT), or revolution.")
+]
+Radius = Annotated[float, typer.Option("--radius", help="Largest angle of a pointing from the source, degrees.")]
+MostPointings = Annotated[int, typer.Option("--max-pointings", help="Use so many science windows at most.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", help="Choose them at random with this seed; evenly spread without one.")
+]
+Readiness = Annotated[str, typer.Option("--readiness", help="cons (consolidated), nrt (near real time), or any.")]
+LeastGoodTime = Annotated[float, typer.Option("--min-good-isgri", help="Least good time of ISGRI, seconds.")]
+LeastOntime = Annotated[float, typer.Option("--min-ontime", help="Least length of a science window, seconds.")]
+MostOffAxis = Annotated[
+    float | None, typer.Option("--max-off-axis", help="Largest angle of ISGRI's axis from the source, degrees.")
+]
+LeastCoded = Annotated[float, typer.Option("--min-coded-fraction", help="Least coded fraction at the source, 0 to 1.")]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="bti|PATH",
+        help="Leave windows out: bti (the IC tree's bad time), a bad time table, quality.json, a list; repeatable.",
+    ),
+]
+IndexFile = Annotated[Path | None, typer.Option("--index", help="Choose from these pointings, not the archive's own.")]
 ArchiveRoot = Annotated[Path | None, typer.Option("--archive", help="Root of the local archive.")]
 StoreRoot = Annotated[str | None, typer.Option("--store", help="Root of the product store, a folder or a URL.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder for the results.")]
@@ -59,14 +85,42 @@ Crate = Annotated[bool, typer.Option("--crate", help="Make the output folder an 
 
 
 @dataclass(frozen=True)
-class Selection:
-    """Which science windows, which source and which time a query is about."""
+class Pointings:
+    """Which source and which science windows a query is about."""
 
-    scw_list: Windows
+    scw_list: Windows = None
     source: SourceName = None
     ra: RightAscension = None
     dec: Declination = None
     catalog: CatalogFile = None
+    t1: StartTime = None
+    t2: StopTime = None
+    t_format: TimeFormat = "isot"
+    radius: Radius = 15.0
+    max_pointings: MostPointings = 50
+    seed: Seed = None
+    readiness: Readiness = "any"
+    min_good_isgri: LeastGoodTime = 0.0
+    min_ontime: LeastOntime = 0.0
+    max_off_axis: MostOffAxis = None
+    min_coded_fraction: LeastCoded = 0.0
+    exclude: Exclude = None
+    index: IndexFile = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The options as a query's parameters."""
+        own = {f.name: getattr(self, f.name) for f in fields(Pointings)}
+        return {_QUERY_NAMES.get(name, name): value for name, value in own.items()}
+
+
+_QUERY_NAMES = {"source": "src_name", "ra": "RA", "dec": "DEC", "t1": "T1", "t2": "T2", "t_format": "T_format"}
+
+
+@dataclass(frozen=True)
+class Selection(Pointings):
+    """Which source, which science windows and which time of theirs a query is about."""
+
     gti: GoodTime = None
     phase: Phase = None
     rate_range: RateRange = None
@@ -80,11 +134,7 @@ class Selection:
     def parameters(self) -> dict[str, Any]:
         """The options as a query's parameters."""
         return {
-            "scw_list": self.scw_list,
-            "src_name": self.source,
-            "RA": self.ra,
-            "DEC": self.dec,
-            "catalog": self.catalog,
+            **super().parameters,
             "gti": _good_time(self.gti),
             "phase": self.phase,
             "rate_range": self.rate_range,

@@ -53,7 +53,10 @@ class Way:
         """Carry a query out and write its products; None where nothing was to be computed here."""
         if self.dry_run:
             from integral_oda.analysis import plan_query
+            from integral_oda.selection import plan_selection
 
+            if not query.scw_list:
+                typer.echo(plan_selection(query, self.archive).text())
             typer.echo(plan_query(query, self.archive, self.store).text())
             return None
         check_output(self.out)
