@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["archive_root", "is_offline", "store_root"]
+__all__ = ["archive_root", "ic_root", "is_offline", "store_root"]
 
 _APPLICATION = "integral-oda"
 
@@ -16,6 +16,12 @@ def archive_root() -> Path:
     """Root of the local archive: ``INTEGRAL_ODA_ARCHIVE``, else the user's data folder."""
     given = os.environ.get("INTEGRAL_ODA_ARCHIVE")
     return Path(given) if given else platformdirs.user_data_path(_APPLICATION) / "archive"
+
+
+def ic_root(archive: Path | None = None) -> Path:
+    """Root of the instrument characteristics (IC tree): ``INTEGRAL_ODA_IC``, else the archive's."""
+    given = os.environ.get("INTEGRAL_ODA_IC")
+    return Path(given) if given else archive or archive_root()
 
 
 def store_root() -> Path:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 TSTART, TSTOP = 8320.6323, 8320.6736
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ic_trees import write_band_maps, write_luts, write_mask, write_response, write_table
 
 from integral_oda.archive.ic_files import (
     BandMaps,
@@ -19,7 +20,6 @@ from integral_oda.instrument.detector import active_pixels
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.mask import mask_pattern
 from integral_oda.instrument.response import nominal_response
-from tests.archive.ic_trees import write_band_maps, write_luts, write_mask, write_response, write_table
 
 BANDS = [(20.0, 40.0), (40.0, 80.0), (80.0, 160.0)]
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ic_trees import FOREVER, write_band_maps, write_index, write_mask
 
 from integral_oda.archive.ic_tree import IC_KINDS, IcTree, checked_tree
 from integral_oda.errors import DataError
-from tests.archive.ic_trees import FOREVER, write_band_maps, write_index, write_mask
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ def event_list(rows):
     )  # fmt: skip
 
 
+WHOLE = GoodTime(np.array([[T0, T0 + 100 / 86400]]))
 GOOD = [(1, 40, 50, 10, 20, 0), (2, 60, 16, 10, 20, 0), (3, 70, 116, 129, 133, 0)]
 
 
@@ -135,6 +136,7 @@ def test_a_window_without_good_time_is_refused():
 @pytest.fixture
 def dead_file(tmp_path):
     columns = [fits.Column(f"II_DEADTIME_{m}", "1E", array=[0.1 + 0.01 * m, 0.2 + 0.01 * m]) for m in range(8)]
+    columns.append(fits.Column("OB_TIME", "4I", bzero=32768, array=np.array([[0, 0, 0, 0], [0, 0, 800, 0]])))
     fits.BinTableHDU.from_columns(columns, name="ISGR-DEAD-SCP").writeto(tmp_path / "isgri_dead.fits")
     return tmp_path / "isgri_dead.fits"
 
@@ -142,21 +144,22 @@ def dead_file(tmp_path):
 def test_dead_time_is_from_the_file_then_the_keyword_then_the_rates(dead_file):
     selected = select_events(event_list(GOOD))
     keyed = replace(selected, header=selected.header | {"DEADC": 0.75})
-    from_file = Dead().compute([keyed, None], {}, {"dead": dead_file})
+    from_file = Dead().compute([keyed, WHOLE], {}, {"dead": dead_file})
     assert from_file.origin == "isgri_dead.fits"
     assert from_file.dead_fraction == pytest.approx(0.15 + 0.01 * np.arange(8))
-    from_keyword = Dead().compute([keyed, None], {}, {})
+    from_keyword = Dead().compute([keyed, WHOLE], {}, {})
     assert (from_keyword.origin, from_keyword.deadc) == ("DEADC keyword", pytest.approx(0.75))
-    from_rates = Dead().compute([selected, None], {}, {})
+    from_rates = Dead().compute([selected, WHOLE], {}, {})
     assert from_rates.origin == "module rates and nominal veto"
     assert 0.65 < from_rates.deadc < 0.75
 
 
 def test_impossible_dead_times_are_refused(tmp_path):
     columns = [fits.Column(f"II_DEADTIME_{m}", "1E", array=[1.5]) for m in range(8)]
+    columns.append(fits.Column("OB_TIME", "4I", bzero=32768, array=np.zeros((1, 4))))
     fits.BinTableHDU.from_columns(columns, name="ISGR-DEAD-SCP").writeto(tmp_path / "isgri_dead.fits")
     with pytest.raises(DataError, match="outside 0 to 1"):
-        Dead().compute([select_events(event_list(GOOD)), None], {}, {"dead": tmp_path / "isgri_dead.fits"})
+        Dead().compute([select_events(event_list(GOOD)), WHOLE], {}, {"dead": tmp_path / "isgri_dead.fits"})
 
 
 def test_live_time_is_each_modules():
@@ -165,3 +168,58 @@ def test_live_time_is_each_modules():
     for module in range(8):
         assert live[module_map() == module] == pytest.approx(1000 * (1 - fractions[module]))
     assert not live[~active_pixels()].any()
+
+
+def test_dead_times_count_with_the_good_time_in_their_interval(tmp_path):
+    # Ten samples of 8 s; the good time is the first two and half of the third.
+    obt = np.array([[0, 0, (8 * k + 4) * 16, 0] for k in range(10)])
+    columns = [fits.Column(f"II_DEADTIME_{m}", "1E", array=np.arange(10) / 20) for m in range(8)]
+    columns.append(fits.Column("OB_TIME", "4I", bzero=32768, array=obt))
+    fits.BinTableHDU.from_columns(columns, name="ISGR-DEAD-SCP").writeto(tmp_path / "isgri_dead.fits")
+    selected = select_events(event_list(GOOD))
+    times = {"OBTSTART": f"{0:020d}", "OBTEND": f"{80 * 2**20:020d}", "TSTART": T0, "TSTOP": T0 + 80 / 86400}
+    selected = replace(selected, header=selected.header | times)
+    good = GoodTime(np.array([[T0, T0 + 20 / 86400]]))
+    dead = Dead().compute([selected, good], {}, {"dead": tmp_path / "isgri_dead.fits"})
+    assert dead.dead_fraction == pytest.approx([(0 * 8 + 0.05 * 8 + 0.1 * 4) / 20] * 8, abs=1e-4)
+
+
+def test_a_module_that_is_off_part_of_the_time_is_live_for_less():
+    rng = np.random.default_rng(1)
+    n = 40_000
+    rows = np.column_stack([np.sort(rng.uniform(0, 100, n)), np.full(n, 40), np.full(n, 50), rng.integers(0, 130, n),
+                            rng.integers(0, 134, n), np.zeros(n)])  # fmt: skip
+    in_gap = ~active_pixels()[rows[:, 4].astype(int), rows[:, 3].astype(int)]
+    module = module_map()[rows[:, 4].astype(int), rows[:, 3].astype(int)]
+    selected = select_events(event_list(rows[~in_gap & ~((module == 5) & (rows[:, 0] > 60))].tolist()))
+    good = Gti().compute([selected], {}, {})
+    dead = Dead().compute([selected, good], {}, {})
+    assert dead.on_fraction[5] == pytest.approx(0.6, abs=0.03)
+    assert dead.on_fraction[4] == 1
+    live = live_time_map(good, dead)
+    assert live[module_map() == 5][0] == pytest.approx(0.6 * live[module_map() == 4][0], rel=0.06)
+
+
+def test_pixels_that_are_known_to_be_off_are_not_used():
+    off = np.zeros((134, 130), dtype=bool)
+    off[20, 10] = True
+    selected = select_events(event_list(GOOD), off, {"PIXSTAT": "events + context"})
+    assert selected.energy_kev.tolist() == [70]
+    assert not selected.good_pixels[20, 10]
+    assert selected.header["PIXSTAT"] == "events + context"
+
+
+def test_bad_time_is_no_good_time(tmp_path):
+    bad = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("START", "1D", array=[T0 + 20 / 86400, T0 + 50 / 86400]),
+            fits.Column("STOP", "1D", array=[T0 + 30 / 86400, T0 + 60 / 86400]),
+            fits.Column("BTI_TYPE", "20A", array=["SOLAR_FLARE", "MISCELLANEOUS"]),
+        ]
+    )
+    bad.writeto(tmp_path / "isgr_gnrl_bti_0016.fits")
+    selected = select_events(event_list(GOOD))
+    good = Gti().compute([selected], {}, {"ic_bti": tmp_path / "isgr_gnrl_bti_0016.fits"})
+    assert good.ontime_s == pytest.approx(90, abs=1e-3)
+    user = Gti().compute([selected], {"bad": [[T0 + 90 / 86400, T0 + 1]]}, {})
+    assert user.ontime_s == pytest.approx(90, abs=1e-3)

@@ -13,7 +13,11 @@ from integral_oda.engines.native.timing import State
 from integral_oda.errors import DataError
 
 T0 = 8320.0
-EVENTS = SimpleNamespace(gti_ijd=np.array([[0.0, 100.0], [150.0, 200.0]]) / 86400 + T0, header={"SWID": "255900280010"})
+EVENTS = SimpleNamespace(
+    gti_ijd=np.array([[0.0, 100.0], [150.0, 200.0]]) / 86400 + T0,
+    header={"SWID": "255900280010"},
+    silence_ijd=np.zeros((0, 3)),
+)
 
 
 def at(*seconds):

@@ -93,6 +93,23 @@ def read_events(path: str | Path) -> EventList:
     return EventList(**columns, gti_ijd=_good_time(hdus, header), header=header)
 
 
+def read_raw_amplitudes(path: str | Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Read ISGRI_PHA and RISE_TIME of every event, in the order of `read_events`.
+
+    Raises
+    ------
+    DataError
+        As `read_events`.
+    """
+    table = find_table(read_hdus(path), EVENTS_TABLE)
+    time = _column(table, "TIME")
+    amplitude, rise_time = (_column(table, name).astype(np.int64) for name in ("ISGRI_PHA", "RISE_TIME"))
+    if (time[1:] < time[:-1]).any():
+        order = np.argsort(time, kind="stable")
+        amplitude, rise_time = amplitude[order], rise_time[order]
+    return amplitude, rise_time
+
+
 def _checked_header(table: Hdu) -> Header:
     header = {key: value for key, value in table.header.items() if value is not None}
     for key, largest in _ATTITUDE.items():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,12 +9,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from integral_oda.archive.fits_table import find_table, read_hdus
+from integral_oda.archive.fits_table import find_header, find_table, read_hdus
 from integral_oda.archive.scw import ScwId
 from integral_oda.archive.tree import Archive
 from integral_oda.arrays import Array
 from integral_oda.errors import DataError
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, active_pixels
+from integral_oda.instrument.energy_calibration import DEFAULT_TEMPERATURE_C
 from integral_oda.instrument.pixel_status import on_grid, pixels_on, pixels_switched_off
 
 __all__ = [
@@ -28,13 +27,13 @@ __all__ = [
     "read_noisy_pixels",
     "read_pixel_context",
     "read_switch_list",
+    "read_temperatures",
     "read_window_times",
 ]
 
 _VERSIONS_TRIED = (1, 2, 0)
+_COLDEST_C = -50.5
 _CONTEXT_INDEX, _NOISY_INDEX, _SWITCH_INDEX = "isgri_context_index", "isgri_prp_noise_index", "isgri_pxlswtch_index"
-_CHUNK = 1 << 18
-_TIMES = ("OBTSTART", "OBTEND", "TSTART", "TSTOP")
 
 
 @dataclass(frozen=True)
@@ -53,32 +52,14 @@ def read_window_times(path: str | Path) -> WindowTimes:
     Raises
     ------
     DataError
-        If the file does not say.
+        If the file is damaged or does not say.
     """
-    found: dict[str, str] = {}
-    tail = b""
-    for chunk in _unpacked_chunks(Path(path)):
-        for key in _TIMES:
-            match = re.search(key.ljust(8).encode() + rb"= *'? *([0-9.eEdD+-]+)[ '/]", tail + chunk)
-            if match:
-                found.setdefault(key, match[1].decode())
-        if len(found) == len(_TIMES):
-            start, stop, first, last = (found[key] for key in _TIMES)
-            return WindowTimes(int(start), int(stop), float(first), float(last))
-        tail = chunk[-160:]
-    raise DataError(f"{path}: no keyword {next(key for key in _TIMES if key not in found)}")
-
-
-def _unpacked_chunks(path: Path) -> Iterator[bytes]:
+    header = find_header(path, ("OBTSTART", "OBTEND", "TSTART", "TSTOP"))
     try:
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            unpacker = zlib.decompressobj(31)
-            while chunk := file.read(_CHUNK):
-                yield unpacker.decompress(chunk) if packed else chunk
-    except (OSError, zlib.error) as exc:
-        raise DataError(f"{path}: cannot be read ({exc})") from exc
+        start, stop = (int(str(header[key])) for key in ("OBTSTART", "OBTEND"))
+        return WindowTimes(start, stop, *(float(str(header[key])) for key in ("TSTART", "TSTOP")))
+    except ValueError as exc:
+        raise DataError(f"{path}: times that are no numbers ({exc})") from None
 
 
 def find_detector_files(archive: Archive, scw: ScwId | str) -> dict[str, Path]:
@@ -240,6 +221,18 @@ def read_dead_times(path: str | Path) -> tuple[NDArray[np.uint64], Array]:
     if not np.all((fractions >= 0) & (fractions < 1)):
         raise DataError(f"{path}: dead-time fractions outside 0 to 1")
     return _obt(table.column("OB_TIME")), fractions
+
+
+def read_temperatures(path: str | Path) -> Array:
+    """Mean temperature of each module in a window, ``(8,)`` C, from the housekeeping (IBIS-DPE.-CNV).
+
+    Raw zeros count for nothing; a module without any value has `DEFAULT_TEMPERATURE_C`.
+    """
+    table = find_table(read_hdus(path), "IBIS-DPE.-CNV")
+    values = np.stack([table.column(f"I0E_MTEMP2_MMDU{m}") for m in range(N_MODULES)]).astype(float)
+    valid = np.isfinite(values) & (values > _COLDEST_C)
+    sums, numbers = np.where(valid, values, 0.0).sum(axis=1), valid.sum(axis=1)
+    return np.where(numbers > 0, sums / np.maximum(numbers, 1), DEFAULT_TEMPERATURE_C)
 
 
 def _obt(words: NDArray[np.generic]) -> NDArray[np.uint64]:

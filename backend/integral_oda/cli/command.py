@@ -16,6 +16,7 @@ from integral_oda.cli.cache import cache_app
 from integral_oda.cli.crate import rerun_command
 from integral_oda.cli.fit import fit_command
 from integral_oda.cli.image import image_command
+from integral_oda.cli.instrument import ic_app
 from integral_oda.cli.jobs import jobs_app
 from integral_oda.cli.light_curve import light_curve_command
 from integral_oda.cli.osa import osa_app
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(archive_app, name="archive")
 app.add_typer(cache_app, name="cache")
 app.add_typer(jobs_app, name="jobs")
+app.add_typer(ic_app, name="ic")
 app.add_typer(benchmark_app, name="benchmark")
 app.add_typer(osa_app, name="osa")
 app.command("simulate")(simulate_command)

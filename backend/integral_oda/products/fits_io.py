@@ -25,6 +25,9 @@ TIME_CARDS = {"MJDREF": 51544.0, "TIMESYS": "TT", "TIMEUNIT": "d", "TIMEREF": "L
 _CARRIED_KEYWORDS = (
     *("REVOL", "SWID", "SW_TYPE", "SWBOUND", "NSCW", "OBTSTART", "OBTEND", "TSTART", "TSTOP", "TFIRST", "TLAST"),
     *("TELAPSE", "ONTIME", "DEADC", "DEADORIG", "EXPOSURE", "CREATOR", "CONFIGUR", "SIMULATE", "TIMESYS"),
+    *("PIXSTAT", "THRSORIG", "GAINKEV", "GAINWARN"),
+    *("IC_MASK", "IC_DECO", "IC_EFFI", "IC_COVR", "IC_BACK", "IC_UNIF", "IC_ARF", "IC_RMF", "IC_LUT1", "IC_LUT2"),
+    *("IC_MCEC", "IC_L2RE", "IC_EFFC", "IC_BTI"),
 )
 _GZIP_MAGIC = b"\x1f\x8b"
 _TRUNCATED = ("File may have been truncated", "Error validating header")

@@ -9,7 +9,7 @@ import numpy as np
 from integral_oda.arrays import Array
 from integral_oda.timing.light_curve import DAY_S
 
-__all__ = ["gaps", "intersect", "phase_intervals", "total_s", "union"]
+__all__ = ["gaps", "intersect", "phase_intervals", "total_s", "union", "without"]
 
 _CLOSED_S = 1e-6
 """IJD has a resolution of 0.2 microseconds: turns that follow each other must not be kept apart by rounding."""
@@ -67,6 +67,21 @@ def gaps(intervals: Array, start_ijd: float, stop_ijd: float) -> Array:
     inside = intersect(intervals, np.array([[start_ijd, stop_ijd]]))
     edges = np.concatenate([[start_ijd], inside.ravel(), [stop_ijd]]).reshape(-1, 2)
     return edges[edges[:, 0] < edges[:, 1]]
+
+
+def without(intervals: Array, bad: Array | Sequence[tuple[float, float]]) -> Array:
+    """Times that are in some intervals and in none of others.
+
+    Parameters
+    ----------
+    intervals : ndarray
+        ``(n, 2)`` IJD, in order and apart.
+    bad : array_like
+        ``(m, 2)`` IJD, in any order.
+    """
+    if not len(intervals):
+        return intervals
+    return intersect(intervals, gaps(union(bad), float(intervals[0, 0]), float(intervals[-1, 1])))
 
 
 def total_s(intervals: Array) -> float:

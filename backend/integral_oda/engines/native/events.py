@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.archive.calibration import ic_cards
 from integral_oda.archive.events import EventList, read_events
+from integral_oda.archive.housekeeping import read_dead_times
+from integral_oda.archive.ic_files import read_bad_time
 from integral_oda.arrays import Array
+from integral_oda.engines.native.calibration import check_mask, of_kind, pixels_off, recalibrated
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
 from integral_oda.instrument.deadtime import module_dead_fraction
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, active_pixels, module_map
-from integral_oda.timing.good_time import intersect, phase_intervals, union
+from integral_oda.timing.good_time import intersect, phase_intervals, union, without
+from integral_oda.timing.light_curve import good_time_per_bin
+from integral_oda.timing.silence import find_silence, module_on_fraction
 
 __all__ = ["Cor", "Dead", "DeadTime", "GoodTime", "Gti", "SelectedEvents"]
 
@@ -52,7 +58,11 @@ class SelectedEvents:
     module_rates : ndarray
         ``(8,)`` mean rate of all events of each module, counts/s.
     header : dict
-        Keywords of the science window.
+        Keywords of the science window, with those that say what its files told of the instrument.
+    off_pixels : ndarray of bool
+        ``(134, 130)`` switched off as context, telemetry or switch lists have it.
+    silence_ijd : ndarray
+        ``(k, 3)`` module (-1 for all of them together), start and stop of times without any event.
     """
 
     time_ijd: NDArray[np.float64]
@@ -63,6 +73,8 @@ class SelectedEvents:
     gti_ijd: NDArray[np.float64]
     module_rates: NDArray[np.float64]
     header: dict[str, Any]
+    off_pixels: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(DETECTOR_SHAPE, dtype=bool))
+    silence_ijd: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
 
     @property
     def revolution(self) -> int:
@@ -89,10 +101,20 @@ class GoodTime:
 
 @dataclass(frozen=True)
 class DeadTime:
-    """Share of the time that each module is dead, ``(8,)``, and where the number comes from."""
+    """Share of the time that each module is dead while it is on, ``(8,)``, and where the number comes from.
+
+    Attributes
+    ----------
+    dead_fraction : ndarray
+        ``(8,)``.
+    origin : str
+    on_fraction : ndarray
+        ``(8,)`` share of the good time that each module is on.
+    """
 
     dead_fraction: NDArray[np.float64]
     origin: str
+    on_fraction: NDArray[np.float64] = field(default_factory=lambda: np.ones(N_MODULES))
 
     @property
     def deadc(self) -> float:
@@ -108,7 +130,9 @@ class Cor:
         events = read_events(raw["events"])
         if len(events) < _FEWEST_EVENTS:
             raise DataError(f"{raw['events']}: only {len(events)} events; an image needs at least {_FEWEST_EVENTS}")
-        return select_events(events)
+        check_mask(raw)
+        off, told = pixels_off(raw, events.header)
+        return select_events(recalibrated(events, raw), off, {**ic_cards(dict(raw)), "PIXSTAT": told})
 
     def save(self, value: SelectedEvents, folder: Path) -> None:
         """Write the columns."""
@@ -119,13 +143,26 @@ class Cor:
         return load_record(SelectedEvents, folder)
 
 
-def select_events(events: EventList) -> SelectedEvents:
-    """Keep events of good rise time and energy from pixels that were never flagged."""
+def select_events(
+    events: EventList, off: NDArray[np.bool_] | None = None, cards: Mapping[str, str] | None = None
+) -> SelectedEvents:
+    """Keep events of good rise time and energy from pixels that were never flagged.
+
+    Parameters
+    ----------
+    events : EventList
+    off : ndarray of bool, optional
+        ``(134, 130)`` pixels that are known to be off.
+    cards : mapping, optional
+        Keywords to add to the header.
+    """
     pixel = events.det_z.astype(np.uint16) * np.uint16(DETECTOR_SHAPE[1]) + events.det_y
     size = DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
     all_counts = np.bincount(pixel, minlength=size)
     flagged = np.bincount(pixel[events.select_flag > 0], minlength=size) > 0
     good = active_pixels().ravel() & (all_counts > 0) & ~flagged
+    if off is not None:
+        good &= ~off.ravel()
     low, high = RISE_TIME_RANGE
     kept = (events.rise_time >= low) & (events.rise_time <= high) & (events.energy_kev > 0) & good[pixel]
     elapsed = max(float(events.time_ijd[-1] - events.time_ijd[0]) * DAY_S, 1e-3)
@@ -140,7 +177,9 @@ def select_events(events: EventList) -> SelectedEvents:
         good_pixels=good.reshape(DETECTOR_SHAPE),
         gti_ijd=events.gti_ijd,
         module_rates=rates,
-        header=header,
+        header=header | dict(cards or {}),
+        off_pixels=np.zeros(DETECTOR_SHAPE, dtype=bool) if off is None else off,
+        silence_ijd=find_silence(events.time_ijd, module[pixel]),
     )
 
 
@@ -153,12 +192,12 @@ class Gti:
         Parameters are ``intervals`` (IJD) and ``phase`` (epoch in IJD, period in s, start, stop), where they are asked.
         """
         events, *states = inputs
-        good = GoodTime(np.array(events.gti_ijd))
+        good = GoodTime(_without_bad_time(events, of_kind(raw, "bti")))
         if good.ontime_s <= 0:
             raise DataError(f"science window {events.header.get('SWID', '')}: no good time")
         if not (parameters or states):
             return good
-        selected = GoodTime(_selected(union(good.intervals_ijd), parameters, states))
+        selected = GoodTime(_selected(good.intervals_ijd, parameters, states))
         if selected.ontime_s < LEAST_ONTIME_S:
             raise DataError(
                 f"science window {events.header.get('SWID', '')}: the time selection leaves {selected.ontime_s:.3g} s "
@@ -175,7 +214,16 @@ class Gti:
         return load_record(GoodTime, folder)
 
 
+def _without_bad_time(events: SelectedEvents, files: Mapping[str, Path]) -> Array:
+    """Good time of the archive less telemetry gaps and the bad time of the IC tree."""
+    silence = np.asarray(events.silence_ijd)
+    bad = [silence[silence[:, 0] < 0, 1:], *(read_bad_time(path) for path in files.values())]
+    return without(union(np.array(events.gti_ijd)), np.concatenate(bad))
+
+
 def _selected(good: Array, parameters: Mapping[str, Any], states: Sequence[GoodTime]) -> Array:
+    if "bad" in parameters:
+        good = without(good, parameters["bad"])
     if "intervals" in parameters:
         good = intersect(good, union(parameters["intervals"]))
     if "phase" in parameters and len(good):
@@ -192,9 +240,13 @@ class Dead:
 
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> DeadTime:
         """Average over the window."""
-        events, _ = inputs
+        events, good = inputs
+        on = module_on_fraction(np.asarray(events.silence_ijd), np.asarray(good.intervals_ijd))
+        return replace(self._dead_time(events, good, raw), on_fraction=on)
+
+    def _dead_time(self, events: SelectedEvents, good: GoodTime, raw: Mapping[str, Path]) -> DeadTime:
         if "dead" in raw:
-            return DeadTime(_read_dead_fractions(raw["dead"]), "isgri_dead.fits")
+            return DeadTime(_mean_dead_fractions(raw["dead"], events.header, good), "isgri_dead.fits")
         deadc = events.header.get("DEADC")
         if deadc is not None and 0 < float(deadc) <= 1:
             return DeadTime(np.full(N_MODULES, 1 - float(deadc)), "DEADC keyword")
@@ -210,12 +262,14 @@ class Dead:
         return load_record(DeadTime, folder)
 
 
-def _read_dead_fractions(path: Path) -> NDArray[np.float64]:
-    from integral_oda.products.fits_io import open_fits
-
-    with open_fits(path) as hdus:
-        rows = hdus["ISGR-DEAD-SCP"].data
-        fractions = np.array([np.mean(rows[f"II_DEADTIME_{m}"]) for m in range(N_MODULES)], dtype=float)
-    if not np.all((fractions >= 0) & (fractions < 1)):
-        raise DataError(f"{path}: dead-time fractions outside 0 to 1")
-    return fractions
+def _mean_dead_fractions(path: Path, header: Mapping[str, Any], good: GoodTime) -> NDArray[np.float64]:
+    """Dead fraction of each module, ``(8,)``, every sample weighted by the good time in its interval."""
+    obt, fractions = read_dead_times(path)
+    limits = [float(header.get(key, "nan")) for key in ("OBTSTART", "OBTEND", "TSTART", "TSTOP")]
+    if len(obt) < 2 or not np.all(np.isfinite(limits)):
+        return np.asarray(fractions.mean(axis=0))
+    time = np.interp(obt.astype(float), limits[:2], limits[2:])
+    half = np.median(np.diff(time)) / 2
+    edges = np.concatenate([[time[0] - half], (time[1:] + time[:-1]) / 2, [time[-1] + half]])
+    weight = good_time_per_bin(edges, np.asarray(good.intervals_ijd))
+    return np.asarray(np.average(fractions, axis=0, weights=weight if weight.any() else None))

@@ -159,7 +159,7 @@ def _lights(source: CatalogSource, attitude: Attitude) -> bool:
 
 def live_time_map(good: GoodTime, dead: DeadTime) -> Array:
     """Live time of each pixel, ``(134, 130)`` s."""
-    live = good.ontime_s * (1 - np.asarray(dead.dead_fraction))
+    live = good.ontime_s * (1 - np.asarray(dead.dead_fraction)) * np.asarray(dead.on_fraction)
     return np.where(active_pixels(), live[np.clip(module_map(), 0, None)], 0.0)
 
 

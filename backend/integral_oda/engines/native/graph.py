@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from integral_oda.archive.calibration import calibration_files
 from integral_oda.archive.events import ATTITUDE_KEYWORDS
 from integral_oda.archive.fits_table import find_header
 from integral_oda.archive.tree import Archive
@@ -32,9 +33,9 @@ __all__ = [
 Position = tuple[str, float, float]
 
 _NATIVE = "integral_oda.engines.native"
-COR = DeclaredStep("COR", "1", f"{_NATIVE}.events:Cor")
-GTI = DeclaredStep("GTI", "1", f"{_NATIVE}.events:Gti")
-DEAD = DeclaredStep("DEAD", "1", f"{_NATIVE}.events:Dead")
+COR = DeclaredStep("COR", "2", f"{_NATIVE}.events:Cor")
+GTI = DeclaredStep("GTI", "2", f"{_NATIVE}.events:Gti")
+DEAD = DeclaredStep("DEAD", "2", f"{_NATIVE}.events:Dead")
 CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
 EFFI = DeclaredStep("EFFI", "2", f"{_NATIVE}.field:Effi")
 BIN_I = DeclaredStep("BIN_I", "2", f"{_NATIVE}.image:BinI")
@@ -195,13 +196,19 @@ def _window_nodes(
     states: Sequence[Node] = (),
 ) -> dict[str, Any]:
     """Nodes that no band changes: ``events`` (COR, GTI, DEAD, EFFI) and ``field`` (CAT_I)."""
-    cor = _node(COR, scw, {}, [], {"events": archive.events_file(scw)})
-    gti = _node(GTI, scw, good_time, [cor, *states])
+    known = calibration_files(archive, scw)
+    cor = _node(COR, scw, {}, [], {"events": archive.events_file(scw), **known})
+    gti = _node(GTI, scw, good_time, [cor, *states], _of(known, "ic_bti"))
     dead_file = archive.find(scw, "isgri_dead.fits")
     dead = _node(DEAD, scw, {}, [cor, gti], {"dead": dead_file} if dead_file else {})
     field = _node(CAT_I, scw, {"extra": [list(p) for p in _in_field(archive, scw, extra)]}, [cor])
     efficiency = _node(EFFI, scw, {}, [cor, gti, dead, field])
     return {"events": [cor, gti, dead, efficiency], "field": field}
+
+
+def _of(files: Mapping[str, Path], *names: str) -> dict[str, Path]:
+    """Those of some files that a step reads."""
+    return {name: files[name] for name in names if name in files}
 
 
 def _in_field(archive: Archive, scw: str, positions: Sequence[Position]) -> Sequence[Position]:

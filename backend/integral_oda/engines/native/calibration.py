@@ -1,0 +1,84 @@
+"""What the steps take from the files of the revolution and of the IC tree: energies, pixels that are off, bad time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integral_oda.archive.calibration import IC_PREFIX
+from integral_oda.archive.events import EventList, read_raw_amplitudes
+from integral_oda.archive.housekeeping import (
+    read_noisy_pixels,
+    read_pixel_context,
+    read_switch_list,
+    read_temperatures,
+)
+from integral_oda.archive.ic_files import read_energy_calibration, read_mask
+from integral_oda.errors import DataError
+from integral_oda.instrument.detector import DETECTOR_SHAPE, active_pixels
+from integral_oda.instrument.mask import mask_pattern
+
+__all__ = ["check_mask", "of_kind", "pixels_off", "recalibrated"]
+
+_ENERGY_TABLES = ("lut1", "lut2", "mcec", "l2re")
+
+
+def of_kind(raw: Mapping[str, Path], *kinds: str) -> dict[str, Path]:
+    """Files of the IC tree of some kinds, under the names of the kinds."""
+    return {kind: raw[f"{IC_PREFIX}{kind}"] for kind in kinds if f"{IC_PREFIX}{kind}" in raw}
+
+
+def recalibrated(events: EventList, raw: Mapping[str, Path]) -> EventList:
+    """Events with energies and rise times of the IC tree's look-up tables; as they are where there are none."""
+    calibration = read_energy_calibration(of_kind(raw, *_ENERGY_TABLES))
+    if calibration is None:
+        return events
+    amplitude, rise_time = read_raw_amplitudes(raw["events"])
+    temperature = read_temperatures(raw["hk"]) if "hk" in raw else None
+    y = events.det_y - 2 * (events.det_y >= 66)
+    z = events.det_z - 2 * (events.det_z // 34)
+    energy, rise = calibration.energies(amplitude, rise_time, y, z, events.time_ijd, temperature)
+    return replace(events, energy_kev=energy, rise_time=rise)
+
+
+def pixels_off(raw: Mapping[str, Path], header: Mapping[str, Any]) -> tuple[NDArray[np.bool_], str]:
+    """Pixels that context, noisy-pixel telemetry or switch lists have off in a window, and which of these there were.
+
+    Returns
+    -------
+    off : ndarray of bool
+        ``(134, 130)``.
+    origin : str
+        For headers; ``"events"`` where none is there.
+    """
+    off, told = np.zeros(DETECTOR_SHAPE, dtype=bool), []
+    if "context" in raw:
+        off |= active_pixels() & ~read_pixel_context(raw["context"]).on
+        told.append("context")
+    start, stop = (int(str(header.get(key, 0))) for key in ("OBTSTART", "OBTEND"))
+    for name, read in (("noisy", read_noisy_pixels), ("switch", read_switch_list)):
+        paths = [path for key, path in raw.items() if key.startswith(f"{name}_")]
+        for path in paths:
+            off |= read(path, start, stop)
+        if paths:
+            told.append("HK3" if name == "noisy" else "switch list")
+    return off, " + ".join(["events", *told])
+
+
+def check_mask(raw: Mapping[str, Path]) -> None:
+    """Compare the IC tree's mask with the built-in one, which is what shadows are cast with.
+
+    Raises
+    ------
+    DataError
+        If they differ by more than a cell: then the tree is not this instrument's.
+    """
+    for path in of_kind(raw, "mask").values():
+        different = int((read_mask(path) != mask_pattern()).sum())
+        if different > 1:
+            raise DataError(f"{path}: {different} of 9025 mask cells are not those of IBIS")
