@@ -23,7 +23,7 @@ from integral_oda.archive.sample import fetch_sample
 from integral_oda.arrays import Array
 from integral_oda.engines.native.events import Dead, DeadTime, Gti, SelectedEvents, select_events
 from integral_oda.engines.native.field import CatI, DetectorEfficiency, Effi, FieldSources
-from integral_oda.engines.native.image import BinI, BkgI, band_energy_kev
+from integral_oda.engines.native.image import BinI, BkgI, RefI, band_energy_kev
 from integral_oda.engines.native.sources import MODEL_SIGNIFICANCE
 from integral_oda.folders import archive_root
 from integral_oda.imaging.efficiency import SPECTRUM_EDGES, refit_thresholds
@@ -31,7 +31,7 @@ from integral_oda.imaging.search import FieldModel
 from integral_oda.imaging.structure import Covariance
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.instrument.detector import DETECTOR_SHAPE, module_map
-from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.energy import EnergyBand, neighbour_band
 from integral_oda.simulation.inject import LowThresholds, inject
 from integral_oda.simulation.recipe import Flux, PowerLaw, SourceModel
 from integral_oda.simulation.spectra import source_spectrum
@@ -82,7 +82,9 @@ def analyse_window(events: EventList, dead_file: Path | None = None) -> Window:
     models = []
     for band in BANDS:
         parameters = {"band": list(band)}
-        shadowgram = BinI().compute([selected, good, dead, efficiency], parameters, {})
+        base, above = [selected, good, dead, efficiency, field], neighbour_band(band)
+        reference = [RefI().compute(base, {"band": list(above)}, {})] if above else []
+        shadowgram = BinI().compute([*base, *reference], parameters, {})
         widths = BkgI().compute([shadowgram, field], parameters, {})
         models.append(FieldModel(Covariance(shadowgram, widths), band_energy_kev(band)))
     return Window(selected, dead, field, efficiency, models)

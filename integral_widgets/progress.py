@@ -21,6 +21,7 @@ _MEANINGS = {
     "GTI": "good time intervals",
     "DEAD": "dead time",
     "EFFI": "efficiency of the pixels",
+    "REF_I": "structure of the detector plane",
     "BIN_I": "detector image of the band",
     "BKG_I": "background of the detector image",
     "CAT_I": "catalogue sources of the field",

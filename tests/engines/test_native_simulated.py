@@ -144,7 +144,7 @@ def test_keys_change_with_what_matters_and_only_there(windows):
     other_band = keys(image_graph(archive, scws, [EnergyBand(20, 40)], 7.0))
     other_threshold = keys(image_graph(archive, scws, [EnergyBand(*BAND)], 6.0))
     curve = keys(light_curve_graph(archive, scws, EnergyBand(*BAND), 100.0, None))
-    same = {"COR", "GTI", "DEAD", "CAT_I", "EFFI"}
+    same = {"COR", "GTI", "DEAD", "CAT_I", "EFFI", "REF_I"}
     assert {step for (_, step), key in first.items() if other_band[_, step] == key} == same
     assert {step for (_, step), key in first.items() if other_threshold[_, step] == key} == same | {"BIN_I", "BKG_I"}
     assert {step for (_, step), key in first.items() if curve.get((_, step)) == key} == same | {"BIN_I", "BKG_I"}

@@ -92,13 +92,13 @@ def structured(shadowgram_of, seed, **widths):
     rng = np.random.default_rng(seed)
     shape = np.ones((134, 130))
     for name, width in widths.items():
-        number = structure_groups()[name]
+        number = np.arange(shape.size).reshape(shape.shape) if name == "pixel" else structure_groups()[name]
         shape *= 1 + (width * rng.normal(size=number.max() + 1))[number]
     shape = np.clip(shape, 0, None) * active_pixels()
     return shadowgram_of((), rng, background_shape=shape, background_rate=3000.0)
 
 
-@pytest.mark.parametrize("name", ["row", "column", "block"])
+@pytest.mark.parametrize("name", ["row", "column", "block", "asic", "pixel"])
 def test_the_width_of_one_kind_of_structure_is_found(shadowgram_of, name):
     shadowgram = structured(shadowgram_of, 21, **{name: 0.1})
     no_source = np.zeros((int(shadowgram.usable.sum()), 0))

@@ -31,6 +31,7 @@ __all__ = [
     "measure_pliancy",
     "pixel_rates",
     "refit_thresholds",
+    "source_counts_ratio",
     "threshold_sigma_kev",
 ]
 
@@ -369,6 +370,12 @@ class _BandTables:
             background=self.model - slope * self._shift_by_background,
             variance=np.maximum(variance, 0.05 * self.model),
         )
+
+
+def source_counts_ratio(band: EnergyBand, other: EnergyBand) -> float:
+    """Counts in another band of a source with one count in a band, both at full efficiency."""
+    inside, there = ((b.e1_kev <= CHANNELS) & (b.e2_kev > CHANNELS) for b in (band, other))
+    return float(_source_shape(inside)[there].sum())
 
 
 def _source_shape(inside: NDArray[np.bool_]) -> Array:

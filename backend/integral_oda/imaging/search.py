@@ -14,7 +14,6 @@ from integral_oda.imaging.sky import information_map, local_noise, score_map
 from integral_oda.imaging.structure import Covariance
 from integral_oda.instrument.attitude import SKY_PIXEL, pixel_to_tangents, tangents_to_pixel
 from integral_oda.instrument.mask import GHOST_PERIOD_PIXELS
-from integral_oda.instrument.pif import pixel_illumination
 
 __all__ = [
     "FLOOR_90_ARCMIN",
@@ -86,9 +85,7 @@ class FieldModel:
 
     def __init__(self, covariance: Covariance, energy_kev: float) -> None:
         self.covariance, self.energy_kev = covariance, energy_kev
-        shadowgram = covariance.shadowgram
-        self._response = shadowgram.flat(shadowgram.source_response)
-        self._excess = shadowgram.excess
+        self._excess = covariance.shadowgram.excess
 
     @cached_property
     def information(self) -> Array:
@@ -97,14 +94,11 @@ class FieldModel:
 
     def shadow(self, tangents: Tangents) -> Array:
         """Counts at unit flux of a direction, ``(n_usable,)``."""
-        pif = pixel_illumination(*tangents, energy_kev=self.energy_kev)
-        return pif[self.covariance.shadowgram.usable] * self._response
+        return self.design([tangents])[:, 0]
 
     def design(self, places: Sequence[Tangents]) -> Array:
         """Shadows of several directions, ``(n_usable, n_places)``."""
-        if not places:
-            return np.zeros((len(self._response), 0))
-        return np.stack([self.shadow(place) for place in places], axis=1)
+        return self.covariance.shadowgram.shadows(places, self.energy_kev)
 
     def fit(self, places: Sequence[Tangents]) -> tuple[Array, Array]:
         """Fluxes of all places together and their covariance."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,14 @@ from integral_oda.arrays import Array
 from integral_oda.imaging.efficiency import Thresholds, band_response, mean_level
 from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.pif import pixel_illumination
 
 __all__ = ["Shadowgram", "build_shadowgram"]
 
 
 _LEAST_VARIANCE = 1e-2
+_SAME_SOURCE = np.deg2rad(12 / 60)
+"""Directions closer than the width of the point-spread function are those of one source."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Shadowgram:
         ``(134, 130)`` share of a source's counts in the band that a pixel registers while it is live.
     live_time_s : float
         Good time less the mean dead time, s.
+    template, template_noise : ndarray
+        ``(134, 130)`` counts of structure that is known from elsewhere, part of ``expected``, and ``(n, 134, 130)``
+        draws of its noise; empty where there is none.
+    clean_response, clean_tangents : ndarray
+        ``(134, 130)`` answer to the sources that the template is free of, and ``(n, 2)`` their tangents.
     """
 
     usable: NDArray[np.bool_]
@@ -46,6 +55,23 @@ class Shadowgram:
     variance: Array
     efficiency: Array
     live_time_s: float
+    template: Array = field(default_factory=lambda: np.zeros(0))
+    template_noise: Array = field(default_factory=lambda: np.zeros(0))
+    clean_response: Array = field(default_factory=lambda: np.zeros(0))
+    clean_tangents: Array = field(default_factory=lambda: np.zeros(0))
+
+    def response_at(self, tangents: tuple[float, float]) -> Array:
+        """Answer to a source in a direction, ``(134, 130)``."""
+        if len(self.clean_tangents):
+            offset = np.hypot(*(np.asarray(self.clean_tangents) - tangents).T)
+            if offset.min() < _SAME_SOURCE:
+                return self.clean_response
+        return self.source_response
+
+    def shadows(self, places: Sequence[tuple[float, float]], energy_kev: float) -> Array:
+        """Counts of usable pixels at unit flux from several directions, ``(n_usable, n_places)``."""
+        columns = [self.flat(pixel_illumination(*p, energy_kev=energy_kev) * self.response_at(p)) for p in places]
+        return np.stack(columns, axis=1) if columns else np.zeros((int(self.usable.sum()), 0))
 
     @property
     def excess(self) -> Array:

@@ -24,7 +24,7 @@ from integral_oda.imaging.decoding import (
     thin_shadow,
 )
 from integral_oda.imaging.structure import Covariance
-from integral_oda.imaging.surfaces import BLOCK_SIDE, structure_groups
+from integral_oda.imaging.surfaces import ASIC_SIDE, BLOCK_SIDE, structure_groups
 from integral_oda.instrument.attitude import SKY_CENTRE
 from integral_oda.instrument.detector import MODULE_SHAPE, N_PIXELS
 
@@ -35,7 +35,8 @@ _SMALLEST_SHARE = 0.004
 """Directions with less than this share of the largest information are left out of the image."""
 _GRID_STEP = 40
 _SURFACE_ORDER = 6
-_BLOCKS = {"row": (1, MODULE_SHAPE[1]), "column": (MODULE_SHAPE[0], 1), "block": (BLOCK_SIDE, BLOCK_SIDE)}
+_BLOCKS = {"row": (1, MODULE_SHAPE[1]), "column": (MODULE_SHAPE[0], 1), "block": (BLOCK_SIDE, BLOCK_SIDE),
+           "asic": (ASIC_SIDE, ASIC_SIDE)}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import nnls
 
 from integral_oda.arrays import Array
@@ -24,7 +24,10 @@ from integral_oda.imaging.surfaces import smooth_surfaces, structure_groups
 __all__ = ["GROUPS", "Covariance", "StructureWidths", "fit_widths"]
 
 
-GROUPS = ("row", "column", "cell", "block")
+GROUPS = ("row", "column", "cell", "block", "asic", "common_row", "common_column", "common_cell")
+_NESTED = "asic"
+"""Groups so many that they are inverted one by one, beside the noise, not in the matrix of all others."""
+_RIDGE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class StructureWidths:
     cell: float = 0.0
     block: float = 0.0
     pixel: float = 0.0
+    asic: float = 0.0
+    common_row: float = 0.0
+    common_column: float = 0.0
+    common_cell: float = 0.0
 
 
 def fit_widths(shadowgram: Shadowgram, design: Array, rounds: int = 2) -> StructureWidths:
@@ -63,26 +70,36 @@ def fit_widths(shadowgram: Shadowgram, design: Array, rounds: int = 2) -> Struct
 def _moment_widths(shadowgram: Shadowgram, residual: Array) -> StructureWidths:
     weight = shadowgram.flat(shadowgram.background_response) ** 2 / shadowgram.flat(shadowgram.variance)
     pull = residual * shadowgram.flat(shadowgram.background_response) / shadowgram.flat(shadowgram.variance)
-    members = [*_memberships(shadowgram), sparse.identity(len(weight), format="csr")]
+    members = [*_memberships(shadowgram).values(), sparse.identity(len(weight), format="csr")]
     overlap = np.array([[_squared_overlap(a, b, weight) for b in members] for a in members])
     excess = np.array([((m.T @ pull) ** 2).sum() - weight.sum() for m in members])
-    squared, _ = nnls(overlap / weight.sum(), excess / weight.sum())
-    return StructureWidths(*(float(value) for value in np.sqrt(squared)))
+    # Of pure noise the sums have the covariance 2 x overlap: least squares in that metric
+    root = cholesky(overlap + _RIDGE * np.diag(np.diag(overlap)), lower=True)
+    squared, _ = nnls(root.T, solve_triangular(root, excess, lower=True))
+    return StructureWidths(**dict(zip((*GROUPS, "pixel"), map(float, np.sqrt(squared)), strict=True)))
 
 
-def _memberships(shadowgram: Shadowgram) -> list[sparse.csr_matrix]:
-    """Which pixel belongs to which row, column and block; each ``(n_usable, n_groups)``."""
-    matrices = []
-    for number in structure_groups().values():
+def _memberships(shadowgram: Shadowgram) -> dict[str, sparse.csr_matrix]:
+    """Which pixel belongs to which group, by kind of group; each ``(n_usable, n_groups)``."""
+    matrices = {}
+    for name in GROUPS:
+        number = structure_groups()[name]
         group = number[shadowgram.usable]
         shape = (len(group), int(number.max()) + 1)
-        matrices.append(sparse.csr_matrix((np.ones(len(group)), (np.arange(len(group)), group)), shape=shape))
+        matrices[name] = sparse.csr_matrix((np.ones(len(group)), (np.arange(len(group)), group)), shape=shape)
     return matrices
 
 
 def _squared_overlap(a: sparse.csr_matrix, b: sparse.csr_matrix, weight: Array) -> float:
     shared = a.T @ b.multiply(weight[:, None]).tocsr()
     return float(shared.multiply(shared).sum())
+
+
+def _nested_root(member: sparse.csr_matrix, response: Array, variance: Array, width: float) -> sparse.csr_matrix:
+    """G of (diag(v) + width^2 H H')^-1 = diag(1/v) - G G', H the response of disjoint groups."""
+    own = member.T @ (response**2 / variance)
+    root = width / np.sqrt(1 + width**2 * own)
+    return member.multiply((response / variance)[:, None]).multiply(root[None, :]).tocsr()
 
 
 class Covariance:
@@ -108,28 +125,39 @@ class Covariance:
         sky = shadowgram.flat(shadowgram.source_response)
         level = response.sum() / max(sky.sum(), 1e-30)
         self.smooth = np.column_stack([response[:, None] * smooth_surfaces()[shadowgram.usable], level * sky])
-        used = [(name, m) for name, m in zip(GROUPS, _memberships(shadowgram), strict=True) if getattr(widths, name)]
-        structure = [m.multiply(response[:, None]).tocsr() for _, m in used]
+        members = _memberships(shadowgram)
+        used = [n for n in GROUPS if n != _NESTED and getattr(widths, n)]
+        structure = [members[n].multiply(response[:, None]).tocsr() for n in used]
         self._basis = sparse.hstack([sparse.csr_matrix(self.smooth), *structure], format="csr")
+        self._nested = _nested_root(members[_NESTED], response, self.variance, getattr(widths, _NESTED))
         precision = [
             np.full(self.smooth.shape[1], 1e-6),
-            *(np.full(m.shape[1], getattr(widths, n) ** -2) for n, m in used),
+            *(np.full(members[n].shape[1], getattr(widths, n) ** -2) for n in used),
         ]
-        normal = (self._basis.T @ self._basis.multiply(1 / self.variance[:, None])).toarray()
+        shared = self._nested.T @ self._basis
+        normal = (self._basis.T @ self._basis.multiply(1 / self.variance[:, None]) - shared.T @ shared).toarray()
         normal[np.diag_indices_from(normal)] += np.concatenate(precision)
         self._factor = cho_factor(normal, lower=True, overwrite_a=True, check_finite=False)
 
     def solve(self, values: Array) -> Array:
         """C^-1 times one vector ``(n_usable,)`` or several ``(n_usable, n)``."""
-        inverse_variance = 1 / self.variance if values.ndim == 1 else 1 / self.variance[:, None]
-        scaled = values * inverse_variance
+        scaled = self._whitened(values)
         structure = cho_solve(self._factor, self._basis.T @ scaled, check_finite=False)
-        return scaled - inverse_variance * (self._basis @ structure)
+        return scaled - self._whitened(self._basis @ structure)
+
+    def _whitened(self, values: Array) -> Array:
+        """Inverse of noise and nested groups times one vector or several."""
+        variance = self.variance if values.ndim == 1 else self.variance[:, None]
+        result: Array = values / variance - self._nested @ (self._nested.T @ values)
+        return result
 
     def structure(self, values: Array) -> Array:
-        """Most probable background structure, smooth part included, in counts ``(n_usable,)``."""
-        amplitudes = cho_solve(self._factor, self._basis.T @ (values / self.variance), check_finite=False)
-        return self._basis @ amplitudes
+        """Most probable background structure, smooth part and pixels' own included, in counts.
+
+        ``(n_usable,)``, or ``(n_usable, n)`` of several vectors.
+        """
+        noise = self.shadowgram.flat(self.shadowgram.variance)
+        return values - (noise if values.ndim == 1 else noise[:, None]) * self.solve(values)
 
     def fit(self, values: Array, design: Array) -> tuple[Array, Array]:
         """Amplitudes of the columns of a design and their covariance, structure marginalised."""

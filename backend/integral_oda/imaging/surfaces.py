@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -11,19 +12,23 @@ from numpy.typing import NDArray
 from integral_oda.arrays import Array
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, local_coordinates, module_map
 
-__all__ = ["BLOCK_SIDE", "smooth_surfaces", "structure_groups"]
+__all__ = ["ASIC_SIDE", "BLOCK_SIDE", "smooth_surfaces", "structure_groups"]
 
 
 BLOCK_SIDE = 4
+ASIC_SIDE = 2
+"""Pixels along a side of the group that one ASIC reads out."""
 _AXIS_ORDER = 8
 _CROSS_ORDER = 4
 
 
 @cache
 def structure_groups() -> dict[str, NDArray[np.int64]]:
-    """Number of the row, column, cell and block of a module that each pixel belongs to.
+    """Number of the group that each pixel belongs to, for every kind of group.
 
-    A cell is the place of a pixel inside its 4 x 4 block, the same in all blocks of a module.
+    Row, column, cell, block and ASIC are those of one module; a cell is the place of a pixel inside its
+    4 x 4 block, the same in all blocks. The common row, column and cell are the same place in all eight
+    modules: every module is built alike.
 
     Returns
     -------
@@ -32,14 +37,23 @@ def structure_groups() -> dict[str, NDArray[np.int64]]:
     """
     module = module_map().astype(int)
     row, column = (coordinate.astype(int) for coordinate in local_coordinates())
-    blocks_across = 64 // BLOCK_SIDE
+    cell = row % BLOCK_SIDE * BLOCK_SIDE + column % BLOCK_SIDE
     numbers = {
         "row": module * 32 + row,
         "column": module * 64 + column,
-        "cell": (module * BLOCK_SIDE + row % BLOCK_SIDE) * BLOCK_SIDE + column % BLOCK_SIDE,
-        "block": (module * 32 // BLOCK_SIDE + row // BLOCK_SIDE) * blocks_across + column // BLOCK_SIDE,
+        "cell": module * BLOCK_SIDE**2 + cell,
+        "block": _square(module, row, column, BLOCK_SIDE),
+        "asic": _square(module, row, column, ASIC_SIDE),
+        "common_row": row,
+        "common_column": column,
+        "common_cell": cell,
     }
     return {name: np.where(module >= 0, number, -1) for name, number in numbers.items()}
+
+
+def _square(module: NDArray[np.int64], row: NDArray[np.int64], column: NDArray[np.int64], side: int) -> Any:
+    """Number of the square of so many pixels a side."""
+    return (module * 32 // side + row // side) * (64 // side) + column // side
 
 
 @cache

@@ -13,6 +13,7 @@ __all__ = ["ENERGY_RANGE_KEV", "ENERGY_STEP_KEV", "EnergyBand", "resolution_sigm
 
 ENERGY_RANGE_KEV = (15.0, 1000.0)
 ENERGY_STEP_KEV = 0.5
+_LOWEST_NEIGHBOUR_KEV, _NEIGHBOUR_REACH = 80.0, 1.5
 _SIGMA_OF_FWHM = 2.3548
 
 
@@ -34,3 +35,13 @@ def resolution_sigma_kev(energy_kev: NDArray[np.float64] | float, revolution: in
     """
     at_60_kev = (4.80 + 0.0017 * revolution) / _SIGMA_OF_FWHM
     return at_60_kev * np.clip(np.asarray(energy_kev, dtype=float) / 60.0, 1.0, None)
+
+
+def neighbour_band(band: EnergyBand) -> EnergyBand | None:
+    """The band that a band's detector structure is looked up in; None if there is none.
+
+    It lies just above the band, and above 80 keV, where no low threshold matters and sources are faint.
+    """
+    lower = max(band.e2_kev, _LOWEST_NEIGHBOUR_KEV)
+    upper = int(_NEIGHBOUR_REACH * lower / ENERGY_STEP_KEV) * ENERGY_STEP_KEV
+    return EnergyBand(lower, upper) if upper <= ENERGY_RANGE_KEV[1] else None

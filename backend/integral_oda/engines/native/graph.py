@@ -15,7 +15,7 @@ from integral_oda.archive.tree import Archive
 from integral_oda.engines.native import ENGINE, ENGINE_VERSION
 from integral_oda.engines.steps import DeclaredStep
 from integral_oda.errors import DataError
-from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.energy import EnergyBand, neighbour_band
 from integral_oda.workflow.graph import Node
 
 __all__ = [
@@ -38,14 +38,15 @@ GTI = DeclaredStep("GTI", "2", f"{_NATIVE}.events:Gti")
 DEAD = DeclaredStep("DEAD", "2", f"{_NATIVE}.events:Dead")
 CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
 EFFI = DeclaredStep("EFFI", "2", f"{_NATIVE}.field:Effi")
-BIN_I = DeclaredStep("BIN_I", "2", f"{_NATIVE}.image:BinI")
-BKG_I = DeclaredStep("BKG_I", "1", f"{_NATIVE}.image:BkgI")
-IMA = DeclaredStep("IMA", "2", f"{_NATIVE}.image:Ima")
+REF_I = DeclaredStep("REF_I", "1", f"{_NATIVE}.image:RefI")
+BIN_I = DeclaredStep("BIN_I", "3", f"{_NATIVE}.image:BinI")
+BKG_I = DeclaredStep("BKG_I", "2", f"{_NATIVE}.image:BkgI")
+IMA = DeclaredStep("IMA", "3", f"{_NATIVE}.image:Ima")
 MOSAIC = DeclaredStep("MOSAIC", "2", f"{_NATIVE}.gather:Mosaic", tolerant=True)
-LCR = DeclaredStep("LCR", "1", f"{_NATIVE}.timing:Lcr")
+LCR = DeclaredStep("LCR", "2", f"{_NATIVE}.timing:Lcr")
 LCR_JOIN = DeclaredStep("LCR_JOIN", "1", f"{_NATIVE}.timing:JoinLcr", tolerant=True)
 STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
-QUALITY = DeclaredStep("QUALITY", "1", f"{_NATIVE}.quality:Quality")
+QUALITY = DeclaredStep("QUALITY", "2", f"{_NATIVE}.quality:Quality")
 PACK_QUALITY = DeclaredStep("PACK_QUALITY", "2", f"{_NATIVE}.quality:PackQuality", product=True)
 PACK_IMAGE = DeclaredStep("PACK_IMAGE", "2", f"{_NATIVE}.pack:PackImage", product=True)
 PACK_LC = DeclaredStep("PACK_LC", "2", f"{_NATIVE}.pack:PackLightCurve", product=True)
@@ -135,9 +136,18 @@ def quality_graph(archive: Archive, scw: str, bands: Sequence[EnergyBand], extra
 
 def _all_bands(scw: str, base: Mapping[str, Any], bands: Sequence[EnergyBand]) -> list[Node]:
     """Inputs of what looks at several bands: events, field, then shadowgrams, then the widths of their structure."""
-    binned = [_node(BIN_I, scw, {"band": list(b)}, base["events"]) for b in bands]
+    binned = [_binned(scw, base, b) for b in bands]
     widths = [_node(BKG_I, scw, {"band": list(b)}, [s, base["field"]]) for s, b in zip(binned, bands, strict=True)]
     return [*base["events"], base["field"], *binned, *widths]
+
+
+def _binned(scw: str, base: Mapping[str, Any], band: EnergyBand) -> Node:
+    """Shadowgram of a band, with the structure that a neighbouring band shows."""
+    neighbour = neighbour_band(band)
+    if neighbour is None:
+        return _node(BIN_I, scw, {"band": list(band)}, base["events"])
+    reference = _node(REF_I, scw, {"band": list(neighbour)}, [*base["events"], base["field"]])
+    return _node(BIN_I, scw, {"band": list(band)}, [*base["events"], base["field"], reference])
 
 
 def light_curve_graph(
@@ -171,7 +181,7 @@ def _light_curve_node(
     scw: str, base: Mapping[str, Any], band: EnergyBand, time_bin_s: float, source: Position | None
 ) -> Node:
     parameters = {"band": list(band), "time_bin": time_bin_s, "source": list(source) if source else None}
-    binned = _node(BIN_I, scw, {"band": list(band)}, base["events"])
+    binned = _binned(scw, base, band)
     background = _node(BKG_I, scw, {"band": list(band)}, [binned, base["field"]])
     return _node(LCR, scw, parameters, [*base["events"][:3], base["field"], binned, background])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from integral_oda.imaging.resampling import PSF_SIGMA_PIXELS
 from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
 from integral_oda.imaging.sky import SkyMaps, make_sky_maps, score_map
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
+from integral_oda.imaging.uniformity import NULL_DRAWS, Template, apply_templates, structure_template
 from integral_oda.instrument.attitude import Attitude, tangents_to_pixel
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_PIXELS, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
@@ -31,6 +32,7 @@ __all__ = [
     "BinI",
     "BkgI",
     "Ima",
+    "RefI",
     "WindowImage",
     "band_energy_kev",
     "band_maps",
@@ -63,12 +65,20 @@ class BinI:
     """Shadowgram of one band."""
 
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> Shadowgram:
-        """Count the events of the band and work out how the pixels answer."""
-        events, good, dead, efficiency = inputs
+        """Count the events of the band and work out how the pixels answer.
+
+        Where the field and templates of the structure are given, their share of the counts is expected.
+        """
+        events, good, dead, efficiency, *known = inputs
         band = EnergyBand(*parameters["band"])
         counts = counts_in_band(events, good, band)
         usable = np.asarray(efficiency.usable)
-        return build_shadowgram(counts, usable, efficiency.thresholds, band, live_time_map(good, dead))
+        shadowgram = build_shadowgram(counts, usable, efficiency.thresholds, band, live_time_map(good, dead))
+        if not known:
+            return shadowgram
+        field, *templates = known
+        design = shadowgram.shadows(field.tangents, band_energy_kev(band))
+        return apply_templates(shadowgram, templates, design, band, np.array(field.tangents))
 
     def save(self, value: Shadowgram, folder: Path) -> None:
         """Write the planes."""
@@ -79,6 +89,27 @@ class BinI:
         return load_record(Shadowgram, folder)
 
 
+class RefI:
+    """Structure of the detector plane in a neighbouring band, as a template for others."""
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> Template:
+        """Fit the widths of the structure beside the catalogue sources, and take its most probable value."""
+        *binned, field = inputs
+        band = EnergyBand(*parameters["band"])
+        shadowgram = BinI().compute(binned, parameters, raw)
+        design = shadowgram.shadows(field.tangents, band_energy_kev(band))
+        covariance = Covariance(shadowgram, fit_widths(shadowgram, design))
+        return structure_template(covariance, design, band, np.random.default_rng(NULL_SEED))
+
+    def save(self, value: Template, folder: Path) -> None:
+        """Write the maps."""
+        save_record(value, folder)
+
+    def load(self, folder: Path) -> Template:
+        """Read the maps."""
+        return load_record(Template, folder)
+
+
 class BkgI:
     """Widths of the background's structure in one band, catalogue sources fitted beside it."""
 
@@ -86,9 +117,7 @@ class BkgI:
         """Estimate the prior of the structure."""
         shadowgram, field = inputs
         energy = band_energy_kev(EnergyBand(*parameters["band"]))
-        pifs = [pixel_illumination(ty, tz, energy)[shadowgram.usable] for ty, tz in field.tangents]
-        shadows = np.stack(pifs, axis=1) if pifs else np.zeros((int(shadowgram.usable.sum()), 0))
-        return fit_widths(shadowgram, shadows * shadowgram.flat(shadowgram.source_response)[:, None])
+        return fit_widths(shadowgram, shadowgram.shadows(field.tangents, energy))
 
     def save(self, value: StructureWidths, folder: Path) -> None:
         """Write the widths."""
@@ -167,32 +196,38 @@ def load_window_image(folder: Path) -> WindowImage:
 
 
 def band_maps(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand) -> tuple[SkyMaps, Array]:
-    """Maps of what is left in a band, and the significance map of a Poisson draw of the model."""
+    """Maps of what is left in a band, and the significance maps of Poisson draws of the model, ``(n, 400, 400)``."""
     model = fit.models[k]
     covariance = model.covariance
     information = model.information
     residual = model.residual(fit.places)
     maps = make_sky_maps(covariance, score_map(covariance, residual), information)
-    drawn = _null_residual(fit, k, efficiency, band, residual)
-    null = make_sky_maps(covariance, score_map(covariance, drawn), information).significance
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = [score_map(covariance, drawn) for drawn in _null_residuals(fit, k, efficiency, band, residual)]
+        null = np.stack(scores) / np.sqrt(information)
     return maps, null
 
 
-def _null_residual(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand, residual: Array) -> Array:
+def _null_residuals(
+    fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand, residual: Array
+) -> Iterator[Array]:
     model = fit.models[k]
     covariance, shadowgram = model.covariance, model.covariance.shadowgram
+    known = shadowgram.flat(shadowgram.template) if shadowgram.template.size else 0.0
     background = shadowgram.flat(shadowgram.expected) + covariance.structure(residual)
     energy = band_energy_kev(band)
     counts = np.zeros(int(shadowgram.usable.sum()))
     for place, flux in zip(fit.places, fit.fluxes[k], strict=True):
         counts += flux * pixel_illumination(*place, energy_kev=energy)[shadowgram.usable]
     counts *= shadowgram.live_time_s / OPEN_PIXELS
-    generator = np.random.default_rng(NULL_SEED)
-    drawn = draw_null_excess(efficiency.thresholds, band, counts, background, generator)
     design = model.design(fit.places)
-    fluxes, _ = covariance.fit(drawn, design)
-    left: Array = drawn - design @ fluxes
-    return left
+    generator = np.random.default_rng(NULL_SEED)
+    for draw in range(NULL_DRAWS):
+        drawn = draw_null_excess(efficiency.thresholds, band, counts, background, generator) - known
+        if len(shadowgram.template_noise):
+            drawn = drawn - shadowgram.flat(shadowgram.template_noise[draw])
+        fluxes, _ = covariance.fit(drawn, design)
+        yield drawn - design @ fluxes
 
 
 def _sky_image(maps: SkyMaps, fit: FieldFit, k: int, attitude: Attitude, keywords: dict[str, Any]) -> SkyImage:
@@ -235,7 +270,7 @@ def _keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime) -> dict[st
 def noise_numbers(maps: SkyMaps, null: Array, fit: FieldFit, band: EnergyBand) -> dict[str, Any]:
     """Noise of the residual significance map where it is at most `NOISE_VARIANCE_RANGE` times the least variance."""
     region = noise_region(maps, fit)
-    values, drawn = maps.significance[region], null[region]
+    values, drawn = maps.significance[region], null[:, region]
     return {
         **asdict_band(band),
         "significance_mean": float(values.mean()),

@@ -241,7 +241,7 @@ class _Sky:
             region = noise_region(maps, self.fit)
             self.noise.append(noise_numbers(maps, null, self.fit, band))
             histograms.append(significance_histogram(maps.significance[region], _HISTOGRAM_EDGES))
-            null_histograms.append(significance_histogram(null[region], _HISTOGRAM_EDGES))
+            null_histograms.append(significance_histogram(null[0][region], _HISTOGRAM_EDGES))
             if k == 0:
                 self.strongest = self._by_significance(k)[:_MOST_STEPS]
                 self.residuals = residual_maps(self.fit.models[k], [self.fit.places[s] for s in self.strongest])

@@ -162,27 +162,25 @@ class _WindowFit:
         if asked is not None and not _lights(places[names.index(asked[0])], shadowgram):
             raise DataError(f"{asked[0]} does not light the detector in this science window")
         pifs = np.stack([pixel_illumination(*p, energy_kev=energy)[shadowgram.usable] for p in places], axis=1)
-        response = shadowgram.flat(shadowgram.source_response)[:, None]
-        fluxes, errors = covariance.fit(shadowgram.excess, pifs * response)
+        design = shadowgram.shadows(places, energy)
+        fluxes, errors = covariance.fit(shadowgram.excess, design)
         significant = fluxes / np.sqrt(np.diag(errors)) > FITTED_SIGNIFICANCE
         kept = [k for k, name in enumerate(names) if significant[k] or asked is None or name == asked[0]]
         self.names, self.ra, self.dec = [names[k] for k in kept], [ra[k] for k in kept], [dec[k] for k in kept]
         self.wanted = range(len(kept)) if asked is None else [self.names.index(asked[0])]
-        fluxes, _ = covariance.fit(shadowgram.excess, pifs[:, kept] * response)
-        self.estimator = _estimator(shadowgram, covariance, pifs[:, kept], fluxes)
+        fluxes, _ = covariance.fit(shadowgram.excess, design[:, kept])
+        self.estimator = _estimator(shadowgram, covariance, pifs[:, kept], design[:, kept] @ fluxes, fluxes)
 
 
 def _lights(place: tuple[float, float], shadowgram: Shadowgram) -> bool:
     return bool(np.isfinite(place[0])) and float(pixel_illumination(*place)[shadowgram.usable].sum()) > 1.0
 
 
-def _estimator(shadowgram: Shadowgram, covariance: Covariance, pifs: Array, fluxes: Array) -> Estimator:
+def _estimator(shadowgram: Shadowgram, covariance: Covariance, pifs: Array, answers: Array, fluxes: Array) -> Estimator:
     """Estimator whose background is the fitted one, less what the thresholds' fit took of the mean sources."""
-    response = shadowgram.flat(shadowgram.source_response)
     full = shadowgram.flat(shadowgram.efficiency) * shadowgram.live_time_s / OPEN_PIXELS
-    residual = shadowgram.excess - (pifs * response[:, None]) @ fluxes
-    background = shadowgram.flat(shadowgram.expected) + covariance.structure(residual)
-    background = background - (pifs @ fluxes) * (full - response)
+    background = shadowgram.flat(shadowgram.expected) + covariance.structure(shadowgram.excess - answers)
+    background = background - full * (pifs @ fluxes) + answers
     live = shadowgram.live_time_s
     return Estimator.from_model(pifs * (full / live)[:, None], background / live, fluxes)
 
