@@ -27,6 +27,7 @@ __all__ = [
     "Selection",
     "asked_source",
     "nothing_left",
+    "parse_position",
     "prepare",
     "refuse_engine",
     "split_by_osa_version",
@@ -135,7 +136,9 @@ def asked_source(query: Query, extra: Sequence[CatalogSource], root: Path) -> Po
     return f"J{query.RA:.4f}{query.DEC:+.4f}", query.RA, query.DEC
 
 
-def _position(text: str, extra: Sequence[CatalogSource], root: Path) -> Position:
+def parse_position(
+    text: str, extra: Sequence[CatalogSource], root: Path, parameter: str = "at"
+) -> Position:
     """Name and position of ``NAME`` or ``RA,DEC``."""
     from integral_oda.catalog.names import resolve_name
 
@@ -146,7 +149,7 @@ def _position(text: str, extra: Sequence[CatalogSource], root: Path) -> Position
         source = resolve_name(text, extra, root).source
         return source.name, source.ra_deg, source.dec_deg
     if not (0 <= ra < 360 and -90 <= dec <= 90):
-        raise RequestError("at", text, "RA from 0 to 360 and Dec from -90 to 90 degrees")
+        raise RequestError(parameter, text, "RA from 0 to 360 and Dec from -90 to 90 degrees")
     return f"J{ra:.4f}{dec:+.4f}", ra, dec
 
 
@@ -182,7 +185,7 @@ def _image(query: ImageQuery, subject: _Subject) -> Node:
     from integral_oda.engines.native.graph import image_graph
 
     asked = [] if subject.asked is None else [subject.asked]
-    at = [*asked, *(_position(text, subject.known, subject.archive.root) for text in query.at)]
+    at = [*asked, *(parse_position(text, subject.known, subject.archive.root) for text in query.at)]
     bands, threshold = query.energy_bands, query.detection_threshold
     if query.engine == "osa":
         return _osa(query, subject).image(bands, threshold, at)

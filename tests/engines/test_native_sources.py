@@ -11,12 +11,11 @@ from scipy.optimize import brentq
 
 from integral_oda.engines.native.gather import Mosaic
 from integral_oda.engines.native.image import WindowImage
-from integral_oda.engines.native.sources import source_band
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.response import crab_rate
 from integral_oda.products.sky_image import SkyImage
-from integral_oda.products.source_list import Source
+from integral_oda.products.source_list import Source, source_band
 
 BAND = EnergyBand(28.0, 80.0)
 

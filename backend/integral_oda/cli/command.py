@@ -19,6 +19,7 @@ from integral_oda.cli.image import image_command
 from integral_oda.cli.instrument import ic_app
 from integral_oda.cli.jobs import jobs_app
 from integral_oda.cli.light_curve import light_curve_command
+from integral_oda.cli.mosaic import mosaic_command
 from integral_oda.cli.osa import osa_app
 from integral_oda.cli.page import app_command
 from integral_oda.cli.quality import inspect_command
@@ -42,6 +43,7 @@ app.add_typer(benchmark_app, name="benchmark")
 app.add_typer(osa_app, name="osa")
 app.command("simulate")(simulate_command)
 app.command("image")(image_command)
+app.command("mosaic")(mosaic_command)
 app.command("lightcurve")(light_curve_command)
 app.command("fit")(fit_command)
 app.command("inspect")(inspect_command)

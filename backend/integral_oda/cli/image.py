@@ -9,7 +9,7 @@ import typer
 from integral_oda.cli.options import HighEnergy, LowEnergy, Selection, with_shared_options
 from integral_oda.cli.way import Way
 
-__all__ = ["image_command"]
+__all__ = ["image_command", "source_line"]
 
 
 @with_shared_options
@@ -32,10 +32,11 @@ def image_command(
     summary = way.carry_out(query)
     if summary and not way.as_json:
         for found in summary["sources"]:
-            typer.echo(_source_line(found))
+            typer.echo(source_line(found))
 
 
-def _source_line(source: dict[str, Any]) -> str:
+def source_line(source: dict[str, Any]) -> str:
+    """One line a source: name, position, fluxes."""
     fluxes = "; ".join(
         f"{b['e1_kev']:g}-{b['e2_kev']:g} keV {b['flux']:.2f} +- {b['flux_error']:.2f} counts/s "
         f"({b['significance']:.1f} sigma, {b['flux_mcrab']:.0f} mCrab)"

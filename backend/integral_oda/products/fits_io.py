@@ -19,7 +19,16 @@ from astropy.utils.exceptions import AstropyWarning
 
 from integral_oda.errors import DataError, OutputError
 
-__all__ = ["TIME_CARDS", "carried_keywords", "grouping_hdu", "isdc_cards", "open_fits", "write_aside", "write_fits"]
+__all__ = [
+    "TIME_CARDS",
+    "carried_keywords",
+    "grouping_hdu",
+    "isdc_cards",
+    "open_fits",
+    "open_headers",
+    "write_aside",
+    "write_fits",
+]
 
 TIME_CARDS = {"MJDREF": 51544.0, "TIMESYS": "TT", "TIMEUNIT": "d", "TIMEREF": "LOCAL"}
 _CARRIED_KEYWORDS = (
@@ -28,6 +37,7 @@ _CARRIED_KEYWORDS = (
     *("PIXSTAT", "THRSORIG", "GAINKEV", "GAINWARN"),
     *("IC_MASK", "IC_DECO", "IC_EFFI", "IC_COVR", "IC_BACK", "IC_UNIF", "IC_ARF", "IC_RMF", "IC_LUT1", "IC_LUT2"),
     *("IC_MCEC", "IC_L2RE", "IC_EFFC", "IC_BTI"),
+    *("MOSASPR", "IMAGESOF", "RESAMPLE", "PSFSIGMA", "PSFPEAK", "CORRLEN", "PIXVAR"),
 )
 _GZIP_MAGIC = b"\x1f\x8b"
 _TRUNCATED = ("File may have been truncated", "Error validating header")
@@ -42,9 +52,28 @@ def open_fits(path: str | Path) -> Iterator[fits.HDUList]:
     DataError
         If the file is missing, truncated or no FITS file, also when that shows later inside the block.
     """
+    with _told_by_name(path), _open_whole(path) as hdus:
+        yield hdus
+
+
+@contextmanager
+def open_headers(path: str | Path) -> Iterator[fits.HDUList]:
+    """Open a FITS file, gzipped or not, for its headers: data are not read.
+
+    Raises
+    ------
+    DataError
+        As `open_fits`.
+    """
+    with _told_by_name(path), fits.open(path, lazy_load_hdus=True, memmap=True) as hdus:
+        yield hdus
+
+
+@contextmanager
+def _told_by_name(path: str | Path) -> Iterator[None]:
+    """Make an error of a file that cannot be read one line that names it."""
     try:
-        with _open_whole(path) as hdus:
-            yield hdus
+        yield
     except FileNotFoundError as exc:
         raise DataError(f"{path}: no such file") from exc
     except (OSError, EOFError, zlib.error, TypeError, ValueError, KeyError, AstropyWarning) as exc:

@@ -11,15 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.errors import DataError
+from integral_oda.imaging.sky_grid import Extent
+from integral_oda.instrument.attitude import unit_vector
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.products.fits_io import carried_keywords, grouping_hdu, isdc_cards, open_fits, write_fits
+from integral_oda.products.fits_io import (
+    carried_keywords,
+    grouping_hdu,
+    isdc_cards,
+    open_fits,
+    open_headers,
+    write_fits,
+)
+from integral_oda.products.sky_grid import SkyGrid, directions_to_pixels, pixel_directions
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
     from astropy.io import fits
     from astropy.wcs import WCS
 
-__all__ = ["SkyImage", "read_sky_images", "write_sky_images"]
+__all__ = ["SkyImage", "SkyImageHeader", "grid_like", "read_sky_image_headers", "read_sky_images", "write_sky_images"]
 
 PLANE_UNITS = {
     "INTENSITY": "counts/sec",
@@ -74,18 +84,66 @@ class SkyImage:
         from astropy import units as u
 
         sky = position.transform_to("fk5")
-        lon, lat = (np.deg2rad(self.wcs.wcs.crval[i]) for i in (0, 1))
-        ra, dec = sky.ra.to_value(u.rad), sky.dec.to_value(u.rad)
-        in_front = np.sin(lat) * np.sin(dec) + np.cos(lat) * np.cos(dec) * np.cos(ra - lon) > 0
-        column, row = self.wcs.celestial.wcs_world2pix(np.rad2deg(ra), np.rad2deg(dec), 0)
-        return np.where(in_front, column, np.nan), np.where(in_front, row, np.nan)
+        directions = np.atleast_2d(unit_vector(sky.ra.to_value(u.deg), sky.dec.to_value(u.deg)))
+        column, row = directions_to_pixels(self.wcs.celestial, directions)
+        return column.reshape(sky.shape), row.reshape(sky.shape)
 
     def position_of(self, column: Any, row: Any) -> SkyCoord:
         """Sky position (FK5) of a pixel, 0-based."""
         from astropy.coordinates import SkyCoord
 
-        ra, dec = self.wcs.celestial.wcs_pix2world(column, row, 0)
-        return SkyCoord(ra, dec, unit="deg", frame="fk5")
+        x, y = np.broadcast_arrays(column, row)
+        vectors = pixel_directions(self.wcs.celestial, x, y)
+        ra, dec = np.arctan2(vectors[..., 1], vectors[..., 0]), np.arcsin(np.clip(vectors[..., 2], -1, 1))
+        return SkyCoord(np.rad2deg(ra) % 360, np.rad2deg(dec), unit="deg", frame="fk5")
+
+
+@dataclass(frozen=True)
+class SkyImageHeader:
+    """What a file says of its image in one band, without the image itself."""
+
+    band: EnergyBand
+    shape: tuple[int, int]
+    wcs: WCS
+    keywords: Mapping[str, Any]
+
+
+def read_sky_image_headers(path: str | Path) -> list[SkyImageHeader]:
+    """Read the headers of every band of a sky image or mosaic.
+
+    Raises
+    ------
+    DataError
+        If the file is no FITS file or holds no INTENSITY plane.
+    """
+    found = []
+    with open_headers(path) as hdus:
+        for hdu in hdus:
+            header = hdu.header
+            if str(header.get("IMATYPE", "")).strip() == "INTENSITY" and header.get("NAXIS") == 2:
+                band = EnergyBand(float(header["E_MIN"]), float(header["E_MAX"]))
+                shape = int(header["NAXIS2"]), int(header["NAXIS1"])
+                found.append(SkyImageHeader(band, shape, _celestial(header), carried_keywords(header)))
+    if not found:
+        raise DataError(f"{path}: holds no sky image with the planes INTENSITY and VARIANCE")
+    return found
+
+
+def grid_like(path: str | Path) -> SkyGrid:
+    """The pixel grid of the first image with world coordinates in a FITS file.
+
+    Raises
+    ------
+    DataError
+        If the file holds none.
+    """
+    with open_headers(path) as hdus:
+        for hdu in hdus:
+            if hdu.header.get("NAXIS") == 2 and "CTYPE1" in hdu.header and hdu.is_image:
+                wcs = _celestial(hdu.header)
+                if wcs.has_celestial:
+                    return SkyGrid(wcs, Extent(0, 0, int(hdu.header["NAXIS2"]), int(hdu.header["NAXIS1"])))
+    raise DataError(f"{path}: holds no image with celestial world coordinates")
 
 
 def read_sky_images(path: str | Path) -> list[SkyImage]:

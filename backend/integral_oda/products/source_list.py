@@ -10,9 +10,19 @@ from typing import Any
 
 import numpy as np
 
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.response import crab_rate, erg_per_count
 from integral_oda.products.fits_io import isdc_cards, open_fits, write_aside, write_fits
 
-__all__ = ["Source", "SourceBand", "read_source_list", "source_from_dict", "write_regions", "write_source_list"]
+__all__ = [
+    "Source",
+    "SourceBand",
+    "read_source_list",
+    "source_band",
+    "source_from_dict",
+    "write_regions",
+    "write_source_list",
+]
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,27 @@ class Source:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {**asdict(self), "bands": [asdict(band) for band in self.bands]}
+
+
+def source_band(band: EnergyBand, flux: float, error: float) -> SourceBand:
+    """Flux of one band in all units, with its limits.
+
+    The 3 sigma limit is one-sided; the 90 % limit is Bayesian with a flat prior on fluxes >= 0.
+    """
+    from scipy.special import log_ndtr, ndtri_exp
+
+    limit_90 = flux - error * float(ndtri_exp(np.log(0.1) + log_ndtr(flux / error)))
+    return SourceBand(
+        e1_kev=band.e1_kev,
+        e2_kev=band.e2_kev,
+        flux=flux,
+        flux_error=error,
+        significance=flux / error,
+        flux_mcrab=1000 * flux / crab_rate(band),
+        flux_erg=flux * erg_per_count(band),
+        limit_3sigma=max(flux, 0.0) + 3 * error,
+        limit_90=limit_90,
+    )
 
 
 def write_source_list(path: str | Path, sources: Sequence[Source]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from integral_oda.engines.native.image import WindowImage, load_window_image, save_window_image
-from integral_oda.engines.native.sources import IDENTIFICATION_ARCMIN, source_band
+from integral_oda.engines.native.sources import IDENTIFICATION_ARCMIN
 from integral_oda.imaging.mosaic import MosaicSum
 from integral_oda.imaging.resampling import Resampler
 from integral_oda.imaging.search import osa_radius_arcmin
@@ -18,7 +18,7 @@ from integral_oda.instrument.attitude import separation_deg
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.products.sky_grid import SkyGrid, gnomonic_grid, image_plane, observed_outline
 from integral_oda.products.sky_image import SkyImage
-from integral_oda.products.source_list import Source, SourceBand
+from integral_oda.products.source_list import Source, SourceBand, source_band
 
 __all__ = ["Mosaic"]
 

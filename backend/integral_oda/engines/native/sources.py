@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_ndtr, ndtri_exp
 
 from integral_oda.arrays import Array
 from integral_oda.engines.native.field import FieldSources
@@ -14,10 +13,9 @@ from integral_oda.imaging.search import FLOOR_90_ARCMIN, FieldModel, find_new_so
 from integral_oda.imaging.structure import Covariance
 from integral_oda.instrument.attitude import Attitude, separation_deg
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.instrument.response import crab_rate, erg_per_count
-from integral_oda.products.source_list import Source, SourceBand
+from integral_oda.products.source_list import Source, SourceBand, source_band
 
-__all__ = ["FieldFit", "fit_field", "source_band"]
+__all__ = ["FieldFit", "fit_field"]
 
 Tangents = tuple[float, float]
 
@@ -183,25 +181,6 @@ def _measured(
         listed.append(_as_source(candidate, measured, attitude, forced=True))
     listed.sort(key=lambda source: (source.forced, -source.significance))
     return FieldFit(models, bands, places, [f for f, _ in fits], listed, [c.name for c in candidates])
-
-
-def source_band(band: EnergyBand, flux: float, error: float) -> SourceBand:
-    """Flux of one band in all units, with its limits.
-
-    The 3 sigma limit is one-sided; the 90 % limit is Bayesian with a flat prior on fluxes >= 0.
-    """
-    limit_90 = flux - error * float(ndtri_exp(np.log(0.1) + log_ndtr(flux / error)))
-    return SourceBand(
-        e1_kev=band.e1_kev,
-        e2_kev=band.e2_kev,
-        flux=flux,
-        flux_error=error,
-        significance=flux / error,
-        flux_mcrab=1000 * flux / crab_rate(band),
-        flux_erg=flux * erg_per_count(band),
-        limit_3sigma=max(flux, 0.0) + 3 * error,
-        limit_90=limit_90,
-    )
 
 
 def _as_source(candidate: _Candidate, measured: tuple[SourceBand, ...], attitude: Attitude, *, forced: bool) -> Source:
