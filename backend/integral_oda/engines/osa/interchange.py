@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from integral_oda.engines.native.image import WindowImage, asdict_band, load_window_image, save_window_image
-from integral_oda.engines.native.sources import source_band
 from integral_oda.engines.native.timing import load_light_curves, save_light_curves
 from integral_oda.engines.osa.images import MOSAIC_FILE, SKY_FILE, SOURCES_FILE
 from integral_oda.engines.osa.sources import LCR_FILE
@@ -20,7 +19,7 @@ from integral_oda.imaging.search import FLOOR_90_ARCMIN, osa_radius_arcmin
 from integral_oda.instrument.attitude import separation_deg
 from integral_oda.products.light_curve import LightCurve, read_light_curves
 from integral_oda.products.sky_image import SkyImage, read_sky_images
-from integral_oda.products.source_list import Source, read_source_list
+from integral_oda.products.source_list import Source, read_source_list, source_band
 
 __all__ = ["ReadImage", "ReadLightCurves", "read_window_image"]
 
