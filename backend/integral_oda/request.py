@@ -136,9 +136,7 @@ def asked_source(query: Query, extra: Sequence[CatalogSource], root: Path) -> Po
     return f"J{query.RA:.4f}{query.DEC:+.4f}", query.RA, query.DEC
 
 
-def parse_position(
-    text: str, extra: Sequence[CatalogSource], root: Path, parameter: str = "at"
-) -> Position:
+def parse_position(text: str, extra: Sequence[CatalogSource], root: Path, parameter: str = "at") -> Position:
     """Name and position of ``NAME`` or ``RA,DEC``."""
     from integral_oda.catalog.names import resolve_name
 

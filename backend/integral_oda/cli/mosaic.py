@@ -37,9 +37,9 @@ def mosaic_command(
 ) -> None:
     """Sum sky images and mosaics of any engine, and list the sources of the sum."""
     from integral_oda.catalog.reference import read_user_catalogue
+    from integral_oda.folders import archive_root
     from integral_oda.imaging.resampling import Resampling
     from integral_oda.mosaics.make import MosaicRequest, make_mosaic
-    from integral_oda.folders import archive_root
     from integral_oda.request import parse_position
 
     if resampling not in list(Resampling):
