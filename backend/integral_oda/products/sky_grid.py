@@ -22,8 +22,11 @@ __all__ = [
     "choose_grid",
     "directions_to_pixels",
     "gnomonic_grid",
+    "gnomonic_wcs",
+    "image_extent",
     "image_outline",
     "image_plane",
+    "lattice_point",
     "observed_outline",
     "pixel_directions",
 ]
@@ -133,10 +136,16 @@ def image_outline(wcs: WCS, shape: tuple[int, int]) -> Array:
 
 def observed_outline(wcs: WCS, observed: Array) -> Array:
     """Directions around the observed pixels of an image, ``(n, 3)`` FK5."""
-    rows = np.flatnonzero(observed.any(axis=1))[::8]
+    rows = np.flatnonzero(observed.any(axis=1))
+    rows = np.unique(np.append(rows[::8], rows[-1]))
     first = observed[rows].argmax(axis=1)
     last = observed.shape[1] - 1 - observed[rows, ::-1].argmax(axis=1)
     return pixel_directions(wcs, np.concatenate([first, last]), np.concatenate([rows, rows]))
+
+
+def image_extent(grid: PlaneGrid, wcs: WCS, observed: Array) -> Extent:
+    """Extent of a grid around the observed pixels of an image."""
+    return grid.extent_of(observed_outline(wcs, observed), _MARGIN)
 
 
 def gnomonic_grid(outlines: Sequence[Array]) -> SkyGrid:
@@ -153,7 +162,7 @@ def gnomonic_grid(outlines: Sequence[Array]) -> SkyGrid:
     return choose_grid(outlines)
 
 
-def _lattice_point(direction: Array) -> tuple[float, float]:
+def lattice_point(direction: Array) -> tuple[float, float]:
     """RA and Dec (degrees) of the lattice point nearest to a direction."""
     x, y, z = direction / np.linalg.norm(direction)
     dec = _TANGENT_STEP_DEG * round(np.rad2deg(np.arcsin(z)) / _TANGENT_STEP_DEG)
@@ -177,6 +186,11 @@ def _wcs(projection: str, lon_deg: float, lat_deg: float, *, galactic: bool) -> 
     if projection == "TAN":
         wcs.wcs.lonpole = 180.0
     return wcs
+
+
+def gnomonic_wcs(ra_deg: float, dec_deg: float) -> WCS:
+    """North-up gnomonic coordinates of the sky pixel's size, the tangent point in the middle of pixel (0, 0)."""
+    return _wcs("TAN", ra_deg, dec_deg, galactic=False)
 
 
 def choose_grid(
@@ -212,7 +226,7 @@ def choose_grid(
     )  # fmt: skip
     if projection == "TAN" and size_deg is None:
         _check_plane(points, middle)
-    lon, lat = _lattice_point(_in_frame(middle, galactic=galactic)) if centre is None else (
+    lon, lat = lattice_point(_in_frame(middle, galactic=galactic)) if centre is None else (
         _angles(_in_frame(middle, galactic=galactic))
     )  # fmt: skip
     wcs = _wcs(projection, lon, lat if projection == "TAN" else 0.0, galactic=galactic)
