@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
@@ -33,6 +34,7 @@ _SCW_ID = re.compile(r"\d{12}(\.\d{3})?")
 _GTI_RULE = "good time needs START < STOP, each IJD, MJD above 40000 (both TT) or ISO UTC such as 2022-10-12T15:20:00"
 _PHASE_RULE = "needs EPOCH (MJD, TT), PERIOD from 0.01 to 1e9 s, START and STOP of the phase, different and from 0 to 1"
 _RATE_RULE = "needs LOW,HIGH in counts/s with LOW < HIGH"
+_EDGES_RULE = "bin edges are at least two times that rise, each IJD, MJD above 40000 (both TT) or ISO UTC"
 _SHORTEST_PERIOD_S, _LONGEST_PERIOD_S = 0.01, 1e9
 _LEAST_MJD, _GREATEST_MJD = 40000.0, 100000.0
 MJD_OF_IJD_0 = 51544.0
@@ -159,10 +161,29 @@ def _scw_ids(value: Any) -> Any:
     return tuple(dict.fromkeys(full))
 
 
+def _bands(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return [parse_band(part.strip()) for part in value.split(",") if part.strip()]
+
+
+def _edges(value: Any) -> Any:
+    parts = value.replace(";", ",").split(",") if isinstance(value, str) else value
+    try:
+        edges = tuple(parse_time(part) if isinstance(part, str) else float(part) for part in parts)
+    except (TypeError, AttributeError):
+        raise ValueError(_EDGES_RULE) from None
+    if edges and (len(edges) < 2 or not all(a < b for a, b in pairwise(edges)) or not math.isfinite(edges[-1])):
+        raise ValueError(_EDGES_RULE)
+    return edges
+
+
 EnergyKeV = Annotated[float, AfterValidator(_energy)]
 ScwList = Annotated[tuple[str, ...], BeforeValidator(_scw_ids)]
 GoodTimes = Annotated[tuple[tuple[float, float], ...], BeforeValidator(_intervals), AfterValidator(_in_order)]
 Phase = Annotated[tuple[float, float, float, float], BeforeValidator(_phase)]
+Bands = Annotated[tuple[tuple[EnergyKeV, EnergyKeV], ...], BeforeValidator(_bands)]
+Edges = Annotated[tuple[float, ...], BeforeValidator(_edges)]
 RateRange = Annotated[tuple[float, float], BeforeValidator(_rate_range)]
 
 
@@ -247,29 +268,71 @@ class ImageQuery(Query):
 
 
 class LightCurveQuery(Query):
-    """A light curve in one energy band.
+    """Light curves in one or several energy bands.
 
     Attributes
     ----------
     E1_keV, E2_keV : float
         Energy band in keV.
     time_bin : float
-        Bin length in seconds.
+        Bin length in seconds; longer than a science window, whole windows are put together.
+    more_bands : tuple of (float, float)
+        Further bands; hardness ratios of neighbouring bands are made too.
+    binning : str
+        ``"fixed"``; ``"scw"`` or ``"revolution"``, one bin each; ``"blocks"``, Bayesian blocks sought in bins of
+        ``time_bin``.
+    bin_edges : tuple of float
+        Edges of the bins, IJD, in place of ``binning``.
+    barycentre : bool
+        Times at the barycentre of the solar system (TDB).
     """
 
     E1_keV: EnergyKeV = Field(28.0, title="Lower energy [keV]")
     E2_keV: EnergyKeV = Field(80.0, title="Upper energy [keV]")
     time_bin: float = Field(1000.0, title="Time bin [s]", ge=0.001, le=1e7, allow_inf_nan=False)
+    more_bands: Bands = Field((), title="Further bands [keV]")
+    binning: Literal["fixed", "scw", "revolution", "blocks"] = Field("fixed", title="Binning")
+    bin_edges: Edges = Field((), title="Bin edges")
+    barycentre: bool = Field(False, title="Barycentric times")
 
     @model_validator(mode="after")
-    def _band_points_up(self) -> Self:
-        _check_order(self.E1_keV, self.E2_keV)
+    def _bands_point_up(self) -> Self:
+        for e1, e2 in ((self.E1_keV, self.E2_keV), *self.more_bands):
+            _check_order(e1, e2)
+        return self
+
+    @model_validator(mode="after")
+    def _blocks_have_a_source(self) -> Self:
+        if self.binning == "blocks" and self.src_name is None and self.RA is None:
+            raise ValueError("binning = blocks needs the source whose changes are meant: src_name, or RA and DEC")
         return self
 
     @property
     def band(self) -> EnergyBand:
-        """The band as an `EnergyBand` value."""
+        """The first band as an `EnergyBand` value."""
         return EnergyBand(self.E1_keV, self.E2_keV)
+
+    @property
+    def energy_bands(self) -> tuple[EnergyBand, ...]:
+        """All bands, each once."""
+        return tuple(dict.fromkeys((self.band, *(EnergyBand(*band) for band in self.more_bands))))
+
+    @property
+    def bins(self) -> dict[str, Any]:
+        """Bins of one window, as the step LCR takes them."""
+        if self.bin_edges:
+            return {"edges_ijd": list(self.bin_edges)}
+        if self.binning == "blocks":
+            return {"blocks_of_s": self.time_bin}
+        return {"width_s": self.time_bin} if self.binning == "fixed" else {"whole": True}
+
+    @property
+    def together(self) -> dict[str, Any]:
+        """Which windows become one bin."""
+        if self.bin_edges:
+            return {}
+        ways: dict[str, dict[str, Any]] = {"fixed": {"width_s": self.time_bin}, "revolution": {"revolution": True}}
+        return ways.get(self.binning, {})
 
 
 class QualityQuery(Query):
@@ -314,7 +377,7 @@ def make_query(kind: type[QueryType], **values: Any) -> QueryType:
         about = next((name for name in ("scw_list", "T1", "T2") if message.startswith(f"{name} ")), "query")
         raise RequestError(about, _brief(values if about == "query" else values.get(about) or "nothing"), message)
     parameter = str(where[0])
-    if parameter == "bands":
+    if parameter in ("bands", "more_bands"):
         parameter = "band"
     raise RequestError(parameter, _brief(problem["input"]), message[:1].lower() + message[1:])
 

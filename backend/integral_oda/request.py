@@ -191,13 +191,12 @@ def _image(query: ImageQuery, subject: _Subject) -> Node:
 
 
 def _light_curve(query: LightCurveQuery, subject: _Subject) -> Node:
-    from integral_oda.engines.native.graph import light_curve_graph
+    from integral_oda.engines.native.graph import Curves, light_curve_graph
 
     if query.engine == "osa":
         return _osa(query, subject).light_curves(query.band, query.time_bin, subject.asked)
-    return light_curve_graph(
-        subject.archive, subject.windows, query.band, query.time_bin, subject.asked, subject.extra, subject.time
-    )
+    curves = Curves(query.energy_bands, query.bins, subject.asked, query.together, query.barycentre)
+    return light_curve_graph(subject.archive, subject.windows, curves, subject.extra, subject.time)
 
 
 def _quality(query: QualityQuery, subject: _Subject) -> Node:

@@ -105,10 +105,11 @@ class LightCurveProducts(Products):
 
     @cached_property
     def curves(self) -> list[LightCurve]:
-        """One light curve a source."""
-        from integral_oda.products.light_curve import read_light_curve
+        """Light curves of every source, one a band."""
+        from integral_oda.products.light_curve import read_light_curves
 
-        return [read_light_curve(path) for path in self.files if path.suffix == ".fits"]
+        files = [path for path in self.files if path.name.startswith("isgri_lc_")]
+        return [curve for path in files for curve in read_light_curves(path)]
 
 
 class QualityProducts(Products):

@@ -10,7 +10,7 @@ from astropy.io import fits
 from integral_oda.analysis import analyse
 from integral_oda.archive.tree import Archive
 from integral_oda.engines.native.events import DeadTime, GoodTime
-from integral_oda.engines.native.graph import image_graph, light_curve_graph
+from integral_oda.engines.native.graph import Curves, image_graph, light_curve_graph
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.query import ImageQuery, LightCurveQuery
 from integral_oda.simulation.recipe import make_recipe
@@ -143,7 +143,7 @@ def test_keys_change_with_what_matters_and_only_there(windows):
     first = keys(image_graph(archive, scws, [EnergyBand(*BAND)], 7.0))
     other_band = keys(image_graph(archive, scws, [EnergyBand(20, 40)], 7.0))
     other_threshold = keys(image_graph(archive, scws, [EnergyBand(*BAND)], 6.0))
-    curve = keys(light_curve_graph(archive, scws, EnergyBand(*BAND), 100.0, None))
+    curve = keys(light_curve_graph(archive, scws, Curves((EnergyBand(*BAND),), {"width_s": 100.0})))
     same = {"COR", "GTI", "DEAD", "CAT_I", "EFFI", "REF_I"}
     assert {step for (_, step), key in first.items() if other_band[_, step] == key} == same
     assert {step for (_, step), key in first.items() if other_threshold[_, step] == key} == same | {"BIN_I", "BKG_I"}

@@ -10,14 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
-from integral_oda.arrays import Array
+from integral_oda.arrays import Array, IntArray
+from integral_oda.timing.intervals import Moments, estimator_intervals
 
-__all__ = ["BinnedRates", "Estimator", "fit_bins", "fixed_edges", "good_time_per_bin"]
+__all__ = ["DAY_S", "BinnedRates", "Estimator", "fit_bins"]
 
 
 DAY_S = 86400.0
+SMOOTHED_COUNTS = 2000.0
+"""The background level that errors are made with is a mean over neighbouring bins with so many counts together."""
+_BELIEVED_SIGMAS = 3.0
 
 
 @dataclass(frozen=True)
@@ -30,16 +34,19 @@ class Estimator:
         ``(n_pixels, n_sources)`` counts per live second at unit flux.
     background : ndarray
         ``(n_pixels,)`` mean background, counts per live second.
+    fluxes : ndarray
+        ``(n_sources,)`` mean fluxes, counts/s.
     weights : ndarray
         ``(n_pixels, n_sources + 1)``: rate = sum of the weights of the events / live time.
     """
 
     shadows: Array
     background: Array
+    fluxes: Array
     weights: Array
 
     @classmethod
-    def from_model(cls, shadows: Array, background: Array, fluxes: Array) -> Estimator:
+    def from_model(cls, shadows: Array, background: Array, fluxes: Array, nuisance: Array | None = None) -> Estimator:
         """Weighted least squares with the variance of the mean model.
 
         Parameters
@@ -48,13 +55,35 @@ class Estimator:
             As the attributes.
         fluxes : ndarray
             ``(n_sources,)`` mean fluxes, counts/s.
+        nuisance : ndarray, optional
+            ``(n_pixels, n)`` patterns that no rate may answer to, such as the derivatives of a bright source's shadow
+            to its position.
         """
         background = np.maximum(background, 1e-3 * background.mean())
         design = np.column_stack([shadows, background])
         variance = background + shadows @ np.clip(fluxes, 0.0, None)
+        if nuisance is not None and nuisance.shape[1]:
+            scale = background.mean() / np.maximum(np.abs(nuisance).mean(axis=0), 1e-30)
+            design = np.column_stack([design, nuisance * scale])
         weighted = design / variance[:, None]
         weights = weighted @ np.linalg.inv(design.T @ weighted)
-        return cls(shadows, background, weights)
+        return cls(shadows, background, np.asarray(fluxes, dtype=float), weights[:, : shadows.shape[1] + 1])
+
+    @property
+    def columns(self) -> Array:
+        """Counts per live second of a unit of every source and of the background, ``(n_pixels, n_sources + 1)``."""
+        return np.column_stack([self.shadows, self.background])
+
+    def moments(self) -> Moments:
+        """Cumulants that a unit of each column gives the rate of each."""
+        columns = self.columns
+        return Moments(*((columns.T @ self.weights**power) for power in (2, 3, 4)))
+
+    @property
+    def mean_variance(self) -> Array:
+        """Variance of every rate in one live second of the mean model, ``(n_sources + 1,)``."""
+        mean = np.append(np.clip(self.fluxes, 0.0, None), 1.0)
+        return mean @ self.moments().second
 
 
 @dataclass(frozen=True)
@@ -65,6 +94,8 @@ class BinnedRates:
     ----------
     rate, error : ndarray
         ``(n_bins, n_sources)`` counts/s and 1 sigma.
+    low, high : ndarray
+        ``(2, n_bins, n_sources)`` ends of the intervals of 68.3 and 95.4 %.
     background, background_error : ndarray
         ``(n_bins,)`` relative to the mean background.
     counts : ndarray
@@ -73,33 +104,20 @@ class BinnedRates:
 
     rate: Array
     error: Array
+    low: Array
+    high: Array
     background: Array
     background_error: Array
     counts: Array
 
 
-def fixed_edges(start_ijd: float, stop_ijd: float, width_s: float) -> Array:
-    """Edges of equal bins from ``start_ijd``; the last one ends at ``stop_ijd``; ``(n + 1,)`` IJD."""
-    length_s = (stop_ijd - start_ijd) * DAY_S
-    n_bins = max(int(np.ceil(length_s / width_s - 1e-9)), 1)
-    edges = start_ijd + np.arange(n_bins + 1) * (width_s / DAY_S)
-    edges[-1] = stop_ijd
-    return edges
-
-
-def good_time_per_bin(edges_ijd: Array, intervals_ijd: Array) -> Array:
-    """Good time inside every bin, s; edges and intervals are in order."""
-    starts, stops = intervals_ijd[:, 0], intervals_ijd[:, 1]
-    before = np.concatenate([[0.0], np.cumsum(stops - starts)])
-    number = np.searchsorted(starts, edges_ijd, side="right")
-    open_start = starts[np.maximum(number - 1, 0)]
-    elapsed = np.where(number > 0, np.minimum(edges_ijd, stops[np.maximum(number - 1, 0)]) - open_start, 0.0)
-    good = before[np.maximum(number - 1, 0)] + elapsed
-    return np.diff(good) * DAY_S
-
-
-def fit_bins(estimator: Estimator, bin_of_event: NDArray[np.int64], pixel_of_event: NDArray[np.int64],
-             live_time_s: Array) -> BinnedRates:  # fmt: skip
+def fit_bins(
+    estimator: Estimator,
+    bin_of_event: IntArray,
+    pixel_of_event: IntArray,
+    live_time_s: Array,
+    relative_live_time: Array | None = None,
+) -> BinnedRates:
     """Apply an estimator to the events of every bin.
 
     Parameters
@@ -109,20 +127,65 @@ def fit_bins(estimator: Estimator, bin_of_event: NDArray[np.int64], pixel_of_eve
         ``(n_events,)`` index of the bin, and of the pixel in the estimator.
     live_time_s : ndarray
         ``(n_bins,)``; NaN rates where it is 0.
+    relative_live_time : ndarray, optional
+        ``(n_events,)`` live time of the event's module in its bin over ``live_time_s``; 1 unless given.
 
     Returns
     -------
     BinnedRates
-        Errors are those of the estimator for the bin's own fitted rates, negative ones taken as 0.
+        Errors and intervals are those of the estimator for Poisson counts of the bin's own model: background of the
+        bins around it, each source at its rate where that departs from the mean and at the mean where it does not.
     """
     n_bins = len(live_time_s)
-    sums = np.stack([np.bincount(bin_of_event, w[pixel_of_event], n_bins) for w in estimator.weights.T], axis=1)
-    live = np.where(live_time_s > 0, live_time_s, np.nan)[:, None]
-    rates = sums / live
-    squared = estimator.weights**2
-    columns = np.column_stack([estimator.shadows, estimator.background])
-    per_second = np.clip(np.nan_to_num(rates), 0.0, None) @ (columns.T @ squared)
-    least = 0.1 * estimator.background @ squared
-    errors = np.sqrt(np.maximum(per_second, least) / live)
+    sums = _sums(estimator.weights, bin_of_event, pixel_of_event, n_bins, relative_live_time)
+    live = np.where(live_time_s > 0, live_time_s, np.nan)
+    rates = sums / live[:, None]
     counts = np.bincount(bin_of_event, minlength=n_bins).astype(float)
-    return BinnedRates(rates[:, :-1], errors[:, :-1], rates[:, -1], errors[:, -1], counts)
+    moments = estimator.moments()
+    level = _local_level(rates[:, -1], counts, live_time_s)
+    assumed = _believed(rates, estimator, moments, level, live)
+    errors = np.sqrt(assumed @ moments.second / live[:, None])
+    low, high = estimator_intervals(rates[:, :-1], assumed, moments, live)
+    return BinnedRates(rates[:, :-1], errors[:, :-1], low, high, rates[:, -1], errors[:, -1], counts)
+
+
+def _sums(
+    weights: Array,
+    bin_of_event: IntArray,
+    pixel_of_event: IntArray,
+    n_bins: int,
+    relative_live_time: Array | None,
+) -> Array:
+    """Sums of the weights in every bin, ``(n_bins, n_columns)``."""
+    sums = np.empty((n_bins, weights.shape[1]))
+    for column, weight in enumerate(np.ascontiguousarray(weights.T)):
+        given = weight[pixel_of_event]
+        if relative_live_time is not None:
+            given /= relative_live_time
+        sums[:, column] = np.bincount(bin_of_event, given, n_bins)
+    return sums
+
+
+def _local_level(background: Array, counts: Array, live_time_s: Array) -> Array:
+    """Background of the bins around each one, relative to the mean; at least a tenth of it."""
+    seen = live_time_s > 0
+    width = round(SMOOTHED_COUNTS / max(float(counts[seen].mean()) if seen.any() else 1.0, 1e-3))
+    width = int(np.clip(width, 1, max(len(counts), 1)))
+    share = uniform_filter1d(np.where(seen, live_time_s, 0.0), width, mode="nearest")
+    total = uniform_filter1d(np.where(seen, background * live_time_s, 0.0), width, mode="nearest")
+    return np.maximum(np.divide(total, share, out=np.ones_like(total), where=share > 0), 0.1)
+
+
+def _believed(rates: Array, estimator: Estimator, moments: Moments, level: Array, live: Array) -> Array:
+    """Rates that a bin's noise is made with, ``(n_bins, n_sources + 1)``: the mean, or the bin's own where it departs.
+
+    The bin's own rate alone would give a downward fluctuation the smaller error.
+    """
+    mean = np.clip(estimator.fluxes, 0.0, None)
+    n_sources = len(mean)
+    plain = np.column_stack([np.broadcast_to(mean, (len(level), n_sources)), level])
+    excess = np.clip(np.nan_to_num(rates[:, :-1]) - mean, -mean, None)
+    with np.errstate(invalid="ignore"):
+        squared = excess**2 * live[:, None] / np.maximum((plain @ moments.second)[:, :-1], 1e-300)
+    believed = mean + excess * np.nan_to_num(squared**2 / (squared**2 + _BELIEVED_SIGMAS**4))
+    return np.column_stack([believed, level])

@@ -20,8 +20,8 @@ from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
 from integral_oda.instrument.deadtime import module_dead_fraction
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, active_pixels, module_map
+from integral_oda.timing.binning import good_time_per_bin
 from integral_oda.timing.good_time import intersect, phase_intervals, union, without
-from integral_oda.timing.light_curve import good_time_per_bin
 from integral_oda.timing.silence import find_silence, module_on_fraction
 
 __all__ = ["Cor", "Dead", "DeadTime", "GoodTime", "Gti", "SelectedEvents"]
@@ -57,6 +57,8 @@ class SelectedEvents:
         ``(m, 2)`` good time of the archive.
     module_rates : ndarray
         ``(8,)`` mean rate of all events of each module, counts/s.
+    rejected_time_ijd, rejected_module : ndarray
+        ``(k,)`` float64 and uint8: the events that were not kept, which cost their module time all the same.
     header : dict
         Keywords of the science window, with those that say what its files told of the instrument.
     off_pixels : ndarray of bool
@@ -72,9 +74,19 @@ class SelectedEvents:
     good_pixels: NDArray[np.bool_]
     gti_ijd: NDArray[np.float64]
     module_rates: NDArray[np.float64]
+    rejected_time_ijd: NDArray[np.float64]
+    rejected_module: NDArray[np.uint8]
     header: dict[str, Any]
     off_pixels: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(DETECTOR_SHAPE, dtype=bool))
     silence_ijd: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
+
+    @property
+    def of_all_kinds(self) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+        """Time (IJD) and module of every event, kept or not, in order of time."""
+        kept_module = module_map().ravel()[np.asarray(self.pixel)].astype(np.uint8)
+        time = np.concatenate([self.time_ijd, self.rejected_time_ijd])
+        order = np.argsort(time, kind="stable")
+        return time[order], np.concatenate([kept_module, self.rejected_module])[order]
 
     @property
     def revolution(self) -> int:
@@ -177,6 +189,8 @@ def select_events(
         good_pixels=good.reshape(DETECTOR_SHAPE),
         gti_ijd=events.gti_ijd,
         module_rates=rates,
+        rejected_time_ijd=events.time_ijd[~kept],
+        rejected_module=np.maximum(module[pixel[~kept]], 0).astype(np.uint8),
         header=header | dict(cards or {}),
         off_pixels=np.zeros(DETECTOR_SHAPE, dtype=bool) if off is None else off,
         silence_ijd=find_silence(events.time_ijd, module[pixel]),

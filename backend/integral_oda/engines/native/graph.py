@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from integral_oda.archive.calibration import calibration_files
 from integral_oda.archive.events import ATTITUDE_KEYWORDS
 from integral_oda.archive.fits_table import find_header
+from integral_oda.archive.orbit import ORBIT_FILE
 from integral_oda.archive.tree import Archive
 from integral_oda.engines.native import ENGINE, ENGINE_VERSION
 from integral_oda.engines.steps import DeclaredStep
@@ -20,6 +21,7 @@ from integral_oda.workflow.graph import Node
 
 __all__ = [
     "EVERYTHING",
+    "Curves",
     "TimeSelection",
     "gathered_images",
     "gathered_light_curves",
@@ -33,7 +35,7 @@ __all__ = [
 Position = tuple[str, float, float]
 
 _NATIVE = "integral_oda.engines.native"
-COR = DeclaredStep("COR", "2", f"{_NATIVE}.events:Cor")
+COR = DeclaredStep("COR", "3", f"{_NATIVE}.events:Cor")
 GTI = DeclaredStep("GTI", "2", f"{_NATIVE}.events:Gti")
 DEAD = DeclaredStep("DEAD", "2", f"{_NATIVE}.events:Dead")
 CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
@@ -43,13 +45,13 @@ BIN_I = DeclaredStep("BIN_I", "3", f"{_NATIVE}.image:BinI")
 BKG_I = DeclaredStep("BKG_I", "2", f"{_NATIVE}.image:BkgI")
 IMA = DeclaredStep("IMA", "3", f"{_NATIVE}.image:Ima")
 MOSAIC = DeclaredStep("MOSAIC", "2", f"{_NATIVE}.gather:Mosaic", tolerant=True)
-LCR = DeclaredStep("LCR", "2", f"{_NATIVE}.timing:Lcr")
-LCR_JOIN = DeclaredStep("LCR_JOIN", "1", f"{_NATIVE}.timing:JoinLcr", tolerant=True)
+LCR = DeclaredStep("LCR", "3", f"{_NATIVE}.timing:Lcr")
+LCR_JOIN = DeclaredStep("LCR_JOIN", "2", f"{_NATIVE}.timing:JoinLcr", tolerant=True)
 STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
 QUALITY = DeclaredStep("QUALITY", "2", f"{_NATIVE}.quality:Quality")
 PACK_QUALITY = DeclaredStep("PACK_QUALITY", "2", f"{_NATIVE}.quality:PackQuality", product=True)
 PACK_IMAGE = DeclaredStep("PACK_IMAGE", "2", f"{_NATIVE}.pack:PackImage", product=True)
-PACK_LC = DeclaredStep("PACK_LC", "2", f"{_NATIVE}.pack:PackLightCurve", product=True)
+PACK_LC = DeclaredStep("PACK_LC", "3", f"{_NATIVE}.pack:PackLightCurve", product=True)
 
 
 @dataclass(frozen=True)
@@ -150,26 +152,59 @@ def _binned(scw: str, base: Mapping[str, Any], band: EnergyBand) -> Node:
     return _node(BIN_I, scw, {"band": list(band)}, [*base["events"], base["field"], reference])
 
 
+@dataclass(frozen=True)
+class Curves:
+    """Which light curves are wanted, and what else is made of the same events.
+
+    Attributes
+    ----------
+    bands : tuple of EnergyBand
+    bins : mapping
+        Bins of a window, see `integral_oda.engines.native.timing.Lcr`.
+    source : tuple or None
+        Name, RA, Dec (degrees) of the one source wanted; every one of the field if None.
+    together : mapping
+        Windows that become one bin, see `integral_oda.products.joining.join_curves`.
+    barycentre : bool
+        Times at the barycentre of the solar system.
+    """
+
+    bands: tuple[EnergyBand, ...]
+    bins: Mapping[str, Any]
+    source: Position | None = None
+    together: Mapping[str, Any] = field(default_factory=dict)
+    barycentre: bool = False
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the step LCR."""
+        asked = {"bands": [list(b) for b in self.bands], "bins": dict(self.bins)}
+        return {**asked, "source": list(self.source) if self.source else None, **self.frame}
+
+    @property
+    def frame(self) -> dict[str, Any]:
+        """Parameter that asks for barycentric times, where they are wanted."""
+        return {"barycentre": True} if self.barycentre else {}
+
+
 def light_curve_graph(
     archive: Archive,
     windows: Sequence[str],
-    band: EnergyBand,
-    time_bin_s: float,
-    source: Position | None,
+    curves: Curves,
     extra: Sequence[Position] = (),
     time: TimeSelection = EVERYTHING,
 ) -> Node:
     """Node of the light curves of some windows, of one source or of all in the field."""
-    curves = []
+    made = []
     for scw in windows:
-        base = _selected_nodes(archive, scw, extra, time, band)
-        curves.append(_light_curve_node(scw, base, band, time_bin_s, source))
-    return packed_light_curves(gathered_light_curves(curves))
+        base = _selected_nodes(archive, scw, extra, time, curves.bands[0])
+        made.append(_light_curve_node(LCR, archive, scw, base, curves))
+    return packed_light_curves(gathered_light_curves(made, curves.together))
 
 
-def gathered_light_curves(curves: Sequence[Node]) -> Node:
-    """Node of light curves joined by source, whichever engine they come from."""
-    return _node(LCR_JOIN, "all", {}, curves)
+def gathered_light_curves(curves: Sequence[Node], together: Mapping[str, Any] | None = None) -> Node:
+    """Node of light curves joined by source and band, whichever engine they come from."""
+    return _node(LCR_JOIN, "all", {"together": dict(together or {})}, curves)
 
 
 def packed_light_curves(joined: Node) -> Node:
@@ -177,13 +212,14 @@ def packed_light_curves(joined: Node) -> Node:
     return _node(PACK_LC, "all", {}, [joined])
 
 
-def _light_curve_node(
-    scw: str, base: Mapping[str, Any], band: EnergyBand, time_bin_s: float, source: Position | None
-) -> Node:
-    parameters = {"band": list(band), "time_bin": time_bin_s, "source": list(source) if source else None}
-    binned = _binned(scw, base, band)
-    background = _node(BKG_I, scw, {"band": list(band)}, [binned, base["field"]])
-    return _node(LCR, scw, parameters, [*base["events"][:3], base["field"], binned, background])
+def _light_curve_node(step: DeclaredStep, archive: Archive, scw: str, base: Mapping[str, Any], curves: Curves) -> Node:
+    shadowgrams = [_binned(scw, base, b) for b in curves.bands]
+    widths = [
+        _node(BKG_I, scw, {"band": list(b)}, [s, base["field"]]) for s, b in zip(shadowgrams, curves.bands, strict=True)
+    ]
+    orbit = archive.find(scw, ORBIT_FILE) if curves.barycentre else None
+    inputs = [*base["events"][:3], base["field"], *shadowgrams, *widths]
+    return _node(step, scw, curves.parameters, inputs, {"orbit": orbit} if orbit else {})
 
 
 def _selected_nodes(
@@ -193,7 +229,8 @@ def _selected_nodes(
     if time.rate_range is None:
         return _window_nodes(archive, scw, extra, time.parameters)
     whole = _window_nodes(archive, scw, extra, TimeSelection(time.intervals).parameters)
-    curve = _light_curve_node(scw, whole, band, time.rate_bin_s, time.source)
+    rates = Curves((band,), {"width_s": time.rate_bin_s}, time.source)
+    curve = _light_curve_node(LCR, archive, scw, whole, rates)
     state = _node(STATE, scw, {"rate_range": list(time.rate_range)}, [curve])
     return _window_nodes(archive, scw, extra, time.parameters, [state])
 

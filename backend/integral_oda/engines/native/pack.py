@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from integral_oda.engines.native.image import WindowImage
-from integral_oda.products.light_curve import LightCurve, file_label, write_light_curve
+from integral_oda.products.light_curve import LightCurve, file_label, write_light_curves
 from integral_oda.products.pictures import draw_light_curves, draw_sky_image
 from integral_oda.products.sky_image import write_sky_images
 from integral_oda.products.source_list import write_regions, write_source_list
@@ -54,12 +54,20 @@ class PackLightCurve:
 
     def save(self, value: list[LightCurve], folder: Path) -> None:
         """Write the product files."""
+        of_source: dict[str, list[LightCurve]] = {}
         for curve in value:
-            write_light_curve(folder / f"isgri_lc_{file_label(curve.name)}.fits", curve)
+            of_source.setdefault(curve.name, []).append(curve)
+        for name, curves in of_source.items():
+            write_light_curves(folder / f"isgri_lc_{file_label(name)}.fits", curves)
         draw_light_curves(folder / "lightcurve.png", value)
-        lists = {"sources": [{"name": c.name, "ra_deg": c.ra_deg, "dec_deg": c.dec_deg} for c in value]}
+        lists = {"sources": [_source_entry(curves) for curves in of_source.values()]}
         (folder / LISTS_FILE).write_text(json.dumps(lists), encoding="utf-8")
 
     def load(self, folder: Path) -> Path:
         """Give the folder of the product files."""
         return folder
+
+
+def _source_entry(curves: Sequence[LightCurve]) -> dict[str, Any]:
+    first = curves[0]
+    return {"name": first.name, "ra_deg": first.ra_deg, "dec_deg": first.dec_deg}

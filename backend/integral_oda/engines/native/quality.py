@@ -43,8 +43,8 @@ from integral_oda.instrument.attitude import Attitude, tangents_to_pixel
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, N_PIXELS, module_map
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.products.quality_page import WindowQuality, write_quality
+from integral_oda.timing.binning import fixed_edges, good_time_per_bin
 from integral_oda.timing.good_time import gaps
-from integral_oda.timing.light_curve import fixed_edges, good_time_per_bin
 
 __all__ = ["PackQuality", "Quality"]
 

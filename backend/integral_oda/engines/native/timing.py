@@ -1,66 +1,97 @@
-"""LCR: light curves of the sources of one window."""
+"""LCR: light curves of the sources of one window, and of all windows joined."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from integral_oda.arrays import Array
+from integral_oda.arrays import Array, IntArray
+from integral_oda.engines.native.barycentre import at_barycentre
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
-from integral_oda.engines.native.field import FieldSources
-from integral_oda.engines.native.image import band_energy_kev
+from integral_oda.engines.native.field import live_time_map
+from integral_oda.engines.native.window_fit import WindowFit, live_in_bins, select_band
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
-from integral_oda.imaging.shadowgram import Shadowgram
-from integral_oda.imaging.structure import Covariance, StructureWidths
 from integral_oda.instrument.attitude import Attitude
-from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.instrument.pif import pixel_illumination
-from integral_oda.products.light_curve import LightCurve, read_light_curve, write_light_curve
-from integral_oda.timing.good_time import union
-from integral_oda.timing.light_curve import BinnedRates, Estimator, fit_bins, fixed_edges, good_time_per_bin
-
-__all__ = ["JoinLcr", "Lcr", "State", "load_light_curves", "save_light_curves"]
-
-DAY_S = 86400.0
-_COLUMNS = (
-    *("time_ijd", "width_s", "rate", "error", "fractional_exposure"),
-    *("counts", "background", "background_error"),
+from integral_oda.instrument.response import crab_rate
+from integral_oda.products.joining import join_curves
+from integral_oda.products.light_curve import (
+    FLAG_FEW_COUNTS,
+    FLAG_GAP,
+    FLAG_LOSSES,
+    LightCurve,
+    bin_columns,
 )
+from integral_oda.timing.binning import block_edges, fixed_edges, good_time_per_bin, silences, touches
+from integral_oda.timing.good_time import gaps, union
+from integral_oda.timing.intervals import FEW_COUNTS, poisson_intervals
+from integral_oda.timing.light_curve import DAY_S, BinnedRates, fit_bins
+
+__all__ = ["JoinLcr", "Lcr", "State", "load_light_curves", "save_light_curves", "window_keywords"]
+
 _TOUCHING_S = 1e-3
-FITTED_SIGNIFICANCE = 3.0
-"""Catalogue sources at least this significant in the window are fitted beside the one asked for."""
+_CURVES_FILE = "curves.json"
+_BURST_LOSSES = 0.05
+MOST_BLOCK_BINS = 20000
+"""Fine bins that Bayesian blocks are sought in; the search takes the square of their number."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the light curves of one window are made from."""
+
+    events: SelectedEvents
+    good: GoodTime
+    dead: DeadTime
+
+    @property
+    def intervals(self) -> Array:
+        """Good time, ``(m, 2)`` IJD."""
+        return np.asarray(self.good.intervals_ijd)
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Start of the first and stop of the last good time interval, IJD."""
+        return float(self.intervals[0, 0]), float(self.intervals[-1, 1])
 
 
 class Lcr:
-    """Light curve of every source of the field, or of the one asked for."""
+    """Light curve of every source of the field, or of the one asked for, in one or several bands."""
 
     def compute(
         self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]
     ) -> list[LightCurve]:
-        """Fit the bins of one window."""
-        events, good, dead, field, shadowgram, widths = inputs
-        band = EnergyBand(*parameters["band"])
-        asked = parameters.get("source")
-        fit = _WindowFit(shadowgram, widths, field, band, asked, Attitude.from_keywords(events.header))
-        intervals = np.asarray(good.intervals_ijd)
-        edges = fixed_edges(intervals[0, 0], intervals[-1, 1], parameters["time_bin"])
-        good_s = good_time_per_bin(edges, intervals)
-        binned = _bin_events(fit, events, good, band, edges, good_s * dead.deadc)
-        keywords = _keywords(events, good, dead)
-        return [_curve(fit, binned, k, edges, good_s, keywords) for k in fit.wanted]
+        """Fit the bins of one window.
+
+        Parameters are ``bands``, ``bins`` (see `_edges`), ``source`` (or None) and, where it is asked, ``barycentre``;
+        with it ``raw["orbit"]`` is the spacecraft's orbit, if the archive has one.
+        """
+        events, good, dead, field, *pairs = inputs
+        window = Window(events, good, dead)
+        bands = [EnergyBand(*band) for band in parameters["bands"]]
+        attitude, asked = Attitude.from_keywords(events.header), parameters.get("source")
+        curves, edges = [], None
+        for band, shadowgram, widths in zip(bands, pairs[: len(bands)], pairs[len(bands) :], strict=True):
+            fit = WindowFit(shadowgram, widths, field, band, asked, attitude, live_time_map(good, dead))
+            edges = _edges(window, fit, parameters["bins"]) if edges is None else edges
+            curves += fit_window(window, fit, edges)
+        if parameters.get("barycentre"):
+            curves = [at_barycentre(curve, raw.get("orbit"), events.header) for curve in curves]
+        return curves
 
     def save(self, value: list[LightCurve], folder: Path) -> None:
-        """Write one FITS file a source."""
+        """Write the curves."""
         save_light_curves(value, folder)
 
     def load(self, folder: Path) -> list[LightCurve]:
-        """Read the FITS files."""
+        """Read the curves."""
         return load_light_curves(folder)
 
 
@@ -75,9 +106,7 @@ class State:
         if not kept.any():
             swid = curve.keywords.get("SWID", "")
             raise DataError(f"science window {swid}: no bin of {curve.name} has {low:g} to {high:g} counts/s")
-        half = np.asarray(curve.width_s)[kept] / 2 / DAY_S
-        middle = np.asarray(curve.time_ijd)[kept]
-        return GoodTime(union(np.column_stack([middle - half, middle + half]), closer_than_s=_TOUCHING_S))
+        return GoodTime(union(curve.edges_ijd[kept], closer_than_s=_TOUCHING_S))
 
     def save(self, value: GoodTime, folder: Path) -> None:
         """Write the intervals."""
@@ -89,141 +118,182 @@ class State:
 
 
 class JoinLcr:
-    """Light curves of all windows, joined by source; gaps between windows stay gaps."""
+    """Light curves of all windows, joined by source and band; gaps between windows stay gaps."""
 
     def compute(
         self, inputs: Sequence[tuple[str, list[LightCurve]]], parameters: Mapping[str, Any], raw: Mapping[str, Path]
     ) -> list[LightCurve]:
-        """Put bins of the same source in order of time."""
-        by_name: dict[str, list[LightCurve]] = {}
+        """Put bins of the same source and band in order of time; ``together`` says which of them become one."""
+        groups: dict[tuple[str, EnergyBand], list[LightCurve]] = {}
         for _, curves in inputs:
             for curve in curves:
-                by_name.setdefault(curve.name, []).append(curve)
-        return [_joined(curves) for curves in by_name.values()]
+                groups.setdefault((curve.name, curve.band), []).append(curve)
+        return [join_curves(curves, parameters.get("together")) for curves in groups.values()]
 
     def save(self, value: list[LightCurve], folder: Path) -> None:
-        """Write one FITS file a source."""
+        """Write the curves."""
         save_light_curves(value, folder)
 
     def load(self, folder: Path) -> list[LightCurve]:
-        """Read the FITS files."""
+        """Read the curves."""
         return load_light_curves(folder)
 
 
 def save_light_curves(curves: Sequence[LightCurve], folder: Path) -> None:
-    """Write light curves numbered in their order."""
+    """Write light curves as they are, in their order."""
+    entries = []
     for number, curve in enumerate(curves):
-        write_light_curve(folder / f"curve_{number:04d}.fits", curve)
-    (folder / "curves.json").write_text(json.dumps([curve.name for curve in curves]), encoding="utf-8")
+        columns = np.column_stack([np.asarray(getattr(curve, name), dtype=float) for name in bin_columns()])
+        np.save(folder / f"curve_{number:04d}.npy", columns, allow_pickle=False)
+        rest = {"name": curve.name, "ra_deg": curve.ra_deg, "dec_deg": curve.dec_deg, "band": list(curve.band)}
+        entries.append({**rest, "keywords": dict(curve.keywords)})
+    (folder / _CURVES_FILE).write_text(json.dumps(entries), encoding="utf-8")
 
 
 def load_light_curves(folder: Path) -> list[LightCurve]:
     """Read what `save_light_curves` has written."""
-    return [read_light_curve(path) for path in sorted(folder.glob("curve_*.fits"))]
+    curves = []
+    for number, entry in enumerate(json.loads((folder / _CURVES_FILE).read_text(encoding="utf-8"))):
+        columns = np.load(folder / f"curve_{number:04d}.npy", allow_pickle=False)
+        values: dict[str, Any] = dict(zip(bin_columns(), columns.T, strict=True))
+        values["flag"] = values["flag"].astype(np.int64)
+        curves.append(LightCurve(**{**entry, "band": EnergyBand(*entry["band"])}, **values))
+    return curves
 
 
-def _joined(curves: Sequence[LightCurve]) -> LightCurve:
-    first = curves[0]
-    order = np.argsort(np.concatenate([c.time_ijd for c in curves]), kind="stable")
-    columns = {
-        name: np.concatenate([getattr(c, name) for c in curves])[order]
-        for name in (
-            ["time_ijd", "width_s", "rate", "error", "fractional_exposure", "counts", "background", "background_error"]
+def _edges(window: Window, fit: WindowFit, bins: Mapping[str, Any]) -> Array:
+    """Edges of the bins of a window.
+
+    ``{"width_s": s}`` are equal bins, ``{"whole": True}`` is one bin, ``{"edges_ijd": [...]}`` are those given and
+    ``{"blocks_of_s": s}`` Bayesian blocks of the source in bins of that length.
+    """
+    start, stop = window.span
+    if "whole" in bins:
+        return np.array([start, stop])
+    if "edges_ijd" in bins:
+        given = np.asarray(bins["edges_ijd"], dtype=float)
+        inside = (given[1:] > start) & (given[:-1] < stop)
+        if not inside.any():
+            raise DataError(f"science window {window.events.header.get('SWID', '')}: no time bin lies in its good time")
+        first, last = np.flatnonzero(inside)[[0, -1]]
+        return given[first : last + 2]
+    edges = fixed_edges(start, stop, bins.get("width_s") or bins["blocks_of_s"])
+    return edges if "width_s" in bins else _block_edges(window, fit, edges)
+
+
+def _block_edges(window: Window, fit: WindowFit, edges: Array) -> Array:
+    if len(edges) > MOST_BLOCK_BINS + 1:
+        raise DataError(
+            f"science window {window.events.header.get('SWID', '')}: {len(edges) - 1} bins to seek blocks in; "
+            f"time_bin must leave at most {MOST_BLOCK_BINS}"
         )
-    }
-    keywords = dict(first.keywords)
-    if len(curves) > 1:
-        for key in ("ONTIME", "EXPOSURE"):
-            keywords[key] = float(sum(c.keywords.get(key, 0.0) for c in curves))
-        keywords = {key: value for key, value in keywords.items() if key not in ("SWID", "OBTSTART", "OBTEND")}
-    return LightCurve(first.name, first.ra_deg, first.dec_deg, first.band, **columns, keywords=keywords)
+    fine = fit_window(window, fit, edges)[0]
+    number = np.searchsorted(edges, fine.time_ijd) - 1
+    rate, error = np.full((2, len(edges) - 1), np.nan)
+    rate[number], error[number] = fine.rate, fine.own_error
+    return block_edges(edges, rate, error)
 
 
-class _WindowFit:
-    """Mean fluxes of the sources of a window, and the estimator that follows from them."""
-
-    def __init__(
-        self,
-        shadowgram: Shadowgram,
-        widths: StructureWidths,
-        field: FieldSources,
-        band: EnergyBand,
-        asked: Sequence[Any] | None,
-        attitude: Attitude,
-    ) -> None:
-        self.shadowgram, self.band = shadowgram, band
-        covariance = Covariance(shadowgram, widths)
-        energy = band_energy_kev(band)
-        names, places = list(field.names), list(field.tangents)
-        ra, dec = list(field.ra_deg), list(field.dec_deg)
-        if asked is not None and asked[0] not in names:
-            ty, tz = (float(t) for t in attitude.tangents(asked[1], asked[2]))
-            names, places, ra, dec = [*names, asked[0]], [*places, (ty, tz)], [*ra, asked[1]], [*dec, asked[2]]
-        if asked is not None and not _lights(places[names.index(asked[0])], shadowgram):
-            raise DataError(f"{asked[0]} does not light the detector in this science window")
-        pifs = np.stack([pixel_illumination(*p, energy_kev=energy)[shadowgram.usable] for p in places], axis=1)
-        design = shadowgram.shadows(places, energy)
-        fluxes, errors = covariance.fit(shadowgram.excess, design)
-        significant = fluxes / np.sqrt(np.diag(errors)) > FITTED_SIGNIFICANCE
-        kept = [k for k, name in enumerate(names) if significant[k] or asked is None or name == asked[0]]
-        self.names, self.ra, self.dec = [names[k] for k in kept], [ra[k] for k in kept], [dec[k] for k in kept]
-        self.wanted = range(len(kept)) if asked is None else [self.names.index(asked[0])]
-        fluxes, _ = covariance.fit(shadowgram.excess, design[:, kept])
-        self.estimator = _estimator(shadowgram, covariance, pifs[:, kept], design[:, kept] @ fluxes, fluxes)
+def fit_window(window: Window, fit: WindowFit, edges: Array) -> list[LightCurve]:
+    """Light curves of the wanted sources of a fit in the bins of one window."""
+    good_s = good_time_per_bin(edges, window.intervals)
+    fraction = live_in_bins(window.events, window.good, window.dead, edges)
+    mean = fraction.mean(axis=0)
+    chosen = select_band(window.events, window.good, fit.shadowgram, fit.band)
+    bins = np.searchsorted(edges, chosen.time_ijd, side="right") - 1
+    inside = (bins >= 0) & (bins < len(good_s))
+    bins, pixel, module = bins[inside], chosen.pixel[inside], chosen.module[inside]
+    relative = (fraction / np.maximum(mean, 1e-9))[module, bins]
+    live_s = good_s * mean
+    binned = fit_bins(fit.estimator, bins, pixel, live_s, relative)
+    binned = _with_few_counts(fit, binned, bins, pixel, live_s)
+    flag = _flags(window, edges, binned.counts, mean)
+    return [_curve(window, fit, binned, k, edges, good_s, live_s, flag) for k in fit.wanted]
 
 
-def _lights(place: tuple[float, float], shadowgram: Shadowgram) -> bool:
-    return bool(np.isfinite(place[0])) and float(pixel_illumination(*place)[shadowgram.usable].sum()) > 1.0
-
-
-def _estimator(shadowgram: Shadowgram, covariance: Covariance, pifs: Array, answers: Array, fluxes: Array) -> Estimator:
-    """Estimator whose background is the fitted one, less what the thresholds' fit took of the mean sources."""
-    full = shadowgram.flat(shadowgram.efficiency) * shadowgram.live_time_s / OPEN_PIXELS
-    background = shadowgram.flat(shadowgram.expected) + covariance.structure(shadowgram.excess - answers)
-    background = background - full * (pifs @ fluxes) + answers
-    live = shadowgram.live_time_s
-    return Estimator.from_model(pifs * (full / live)[:, None], background / live, fluxes)
-
-
-def _bin_events(
-    fit: _WindowFit, events: SelectedEvents, good: GoodTime, band: EnergyBand, edges: Array, live_s: Array
+def _with_few_counts(
+    fit: WindowFit, binned: BinnedRates, bins: IntArray, pixel: IntArray, live_s: Array
 ) -> BinnedRates:
-    energy = np.asarray(events.energy_kev)
-    kept = np.flatnonzero((energy >= band.e1_kev) & (energy < band.e2_kev))
-    number = np.full(DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1], -1)
-    usable = fit.shadowgram.usable.ravel()
-    number[usable] = np.arange(int(usable.sum()))
-    pixel = number[np.asarray(events.pixel)[kept]]
-    time = np.asarray(events.time_ijd)[kept]
-    use = (pixel >= 0) & good.inside(time)
-    bins = np.clip(np.searchsorted(edges, time[use], side="right") - 1, 0, len(edges) - 2)
-    return fit_bins(fit.estimator, bins, pixel[use], live_s)
+    """Intervals of the Poisson likelihood where a bin has few events to expect."""
+    few = _few(binned.counts) & (live_s > 0)
+    if not few.any():
+        return binned
+    low, high = binned.low.copy(), binned.high.copy()
+    of_few = few[bins]
+    number = np.cumsum(few) - 1
+    bins, pixel = number[bins[of_few]], pixel[of_few]
+    mean = np.clip(fit.fluxes, 0.0, None)
+    for k in fit.wanted:
+        others = fit.estimator.background + fit.estimator.shadows @ np.where(np.arange(len(mean)) == k, 0.0, mean)
+        signal = fit.estimator.shadows[:, k]
+        totals = (float(signal.sum()), others.sum() * np.ones(int(few.sum())))
+        low[:, few, k], high[:, few, k] = poisson_intervals(signal[pixel], others[pixel], bins, live_s[few], totals)
+    return replace(binned, low=low, high=high)
+
+
+def _few(counts: Array) -> NDArray[np.bool_]:
+    """Bins with few events in a light curve whose bins have few."""
+    return (counts < FEW_COUNTS) & (np.median(counts) < FEW_COUNTS)
+
+
+def _flags(window: Window, edges: Array, counts: Array, live: Array) -> NDArray[np.int64]:
+    lost = gaps(window.intervals, edges[0], edges[-1])
+    quiet = silences(window.events.of_all_kinds[0])
+    flag = FLAG_GAP * (touches(edges, union(np.concatenate([lost, quiet]))))
+    flag = flag + FLAG_FEW_COUNTS * _few(counts)
+    return flag + FLAG_LOSSES * (live < (1 - _BURST_LOSSES) * window.dead.deadc)
 
 
 def _curve(
-    fit: _WindowFit, binned: BinnedRates, k: int, edges: Array, good_s: Array, keywords: dict[str, Any]
+    window: Window,
+    fit: WindowFit,
+    binned: BinnedRates,
+    k: int,
+    edges: Array,
+    good_s: Array,
+    live_s: Array,
+    flag: NDArray[np.int64],
 ) -> LightCurve:
     seen = good_s > 0
     width = np.diff(edges) * DAY_S
     level = float(fit.estimator.background.sum())
-    return LightCurve(
-        name=fit.names[k],
-        ra_deg=fit.ra[k],
-        dec_deg=fit.dec[k],
-        band=fit.band,
-        time_ijd=((edges[:-1] + edges[1:]) / 2)[seen],
-        width_s=width[seen],
-        rate=binned.rate[seen, k],
-        error=binned.error[seen, k],
-        fractional_exposure=(good_s / width)[seen],
-        counts=binned.counts[seen],
-        background=level * binned.background[seen],
-        background_error=level * binned.background_error[seen],
-        keywords=keywords,
-    )
+    common, rate = fit.common_error[k], binned.rate[:, k]
+    low, high = _widened(rate, binned.low[:, :, k], common), _widened(rate, binned.high[:, :, k], common)
+    error = np.hypot(binned.error[:, k], common)
+    mcrab = 1000 / crab_rate(fit.band)
+    columns = {
+        "time_ijd": (edges[:-1] + edges[1:]) / 2,
+        "width_s": width,
+        "rate": rate + fit.offset[k],
+        "error": error,
+        "fractional_exposure": good_s / width,
+        "counts": binned.counts,
+        "background": level * binned.background,
+        "background_error": level * binned.background_error,
+        "low": low[0] + fit.offset[k],
+        "high": high[0] + fit.offset[k],
+        "low_95": low[1] + fit.offset[k],
+        "high_95": high[1] + fit.offset[k],
+        "common_error": np.full(len(rate), common),
+        "live_time_s": live_s,
+        "mcrab": (rate + fit.offset[k]) * mcrab,
+        "mcrab_error": error * mcrab,
+        "flag": flag,
+    }
+    columns = {name: values[seen] for name, values in columns.items()}
+    keywords = window_keywords(window.events, window.good, window.dead)
+    return LightCurve(fit.names[k], fit.ra[k], fit.dec[k], fit.band, **columns, keywords=keywords)
 
 
-def _keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime) -> dict[str, Any]:
+def _widened(rate: Array, ends: Array, common: float) -> Array:
+    """Ends of the two intervals, ``(2, n_bins)``, with an error that all bins share."""
+    sigmas = np.array([[1.0], [2.0]])
+    away = ends - rate
+    return rate + np.sign(away) * np.hypot(away, sigmas * common)
+
+
+def window_keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime) -> dict[str, Any]:
+    """Keywords that the products of one window carry."""
     carried = {key: value for key, value in events.header.items() if not key.endswith(("_SCX", "_SCZ"))}
     return {
         **carried,
