@@ -1,0 +1,65 @@
+"""What a script of an astronomer does, run by the client's own Python; tells what it saw as JSON.
+
+It stands apart from the tests: the client pins libraries that the server must not share.
+"""
+
+import json
+import sys
+import warnings
+
+import oda_api.api as oda
+from oda_api.api import DispatcherAPI
+
+url, token, windows = sys.argv[1], sys.argv[2], sys.argv[3].split(",")
+warnings.simplefilter("error")  # a parameter that the server does not know is a warning of the client's
+disp = DispatcherAPI(url=url, instrument="mock")
+shared = {
+    "instrument": "isgri",
+    "product_type": "Real",
+    "osa_version": "OSA11.2",
+    "src_name": "Crab",
+    "RA": 83.63,
+    "DEC": 22.01,
+    "E1_keV": 20.0,
+    "E2_keV": 40.0,
+    "scw_list": windows,
+    "token": token,
+}
+seen = {"instruments": disp.get_instruments_list()}
+
+image = disp.get_product(product="isgri_image", detection_threshold=5.0, **shared)
+mosaic = image.mosaic_image_0_mosaic
+catalogue = image.dispatcher_catalog_1
+seen["planes"] = [unit.name for unit in mosaic.data_unit]
+seen["peak"] = float(mosaic.data_unit[4].data[mosaic.data_unit[4].data == mosaic.data_unit[4].data].max())
+seen["stamp"] = mosaic.data_unit[4].header["REQUEST"]
+seen["sources"] = [str(name) for name in catalogue.table["src_names"]]
+mosaic.write_fits_file("image.fits")
+
+catalogue.table = catalogue.table[[name == "Crab" for name in seen["sources"]]]
+catalogue.table.add_row((0, "Forced", 0, 84.9, 23.4, 0, 2, 0, 0))
+curves = disp.get_product(
+    product="isgri_lc", time_bin=100, selected_catalog=catalogue.get_api_dictionary(), **shared
+)
+seen["curves"] = {curve.meta_data["src_name"]: float(curve.data_unit[1].data["RATE"].mean()) for curve in curves._p_list}
+seen["attributes"] = curves._n_list
+
+none = disp.get_product(product="isgri_image", **{**shared, "detection_threshold": None})
+seen["none_is_the_default"] = len(none._p_list)
+
+
+def refused(kind, **changed):
+    """Kind of the exception that the client raises, with its text."""
+    try:
+        disp.get_product(product=kind, **{**shared, **changed})
+    except (oda.RequestNotUnderstood, oda.RemoteException) as exc:
+        return [type(exc).__name__, str(exc)]
+    return ["nothing", ""]
+
+
+seen["errors"] = {
+    "energy": refused("isgri_image", E1_keV=5),
+    "token": refused("isgri_image", token="wrong"),
+    "window": refused("isgri_image", scw_list=["999900010010.001"]),
+}
+print("SEEN" + json.dumps(seen))

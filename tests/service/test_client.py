@@ -1,0 +1,54 @@
+"""The online system's own client, unmodified, against a server on loopback."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+pytestmark = pytest.mark.slow
+SESSION = Path(__file__).with_name("client_session.py")
+
+
+@pytest.fixture(scope="module")
+def seen(client_python, server, windows, tmp_path_factory):
+    """What the session saw, and the folder it wrote to."""
+    folder = tmp_path_factory.mktemp("session")
+    command = [client_python, SESSION, server.url, server.token("alice"), ",".join(windows)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    line = next(line for line in done.stdout.splitlines() if line.startswith("SEEN"))
+    return json.loads(line.removeprefix("SEEN")), folder
+
+
+def test_the_image_is_the_servers(seen, server):
+    found, folder = seen
+    assert found["instruments"] == ["isgri"]
+    assert found["peak"] > 20
+    assert found["stamp"].startswith(server.url)
+    with fits.open(folder / "image.fits") as hdus:
+        assert [hdu.name for hdu in hdus] == found["planes"]
+        assert hdus[4].header["IMATYPE"] == "SIGNIFICANCE"
+
+
+def test_the_catalogue_makes_the_round_trip(seen):
+    found = seen[0]
+    assert {"Crab", "1A 0535+262"} <= set(found["sources"])
+    assert set(found["curves"]) == {"Crab", "Forced"}
+    assert found["curves"]["Crab"] == pytest.approx(150, rel=0.1)
+    assert abs(found["curves"]["Forced"]) < 15
+    assert "isgri_lc_0_Crab" in found["attributes"]
+
+
+def test_none_is_the_default(seen):
+    assert seen[0]["none_is_the_default"] == 2
+
+
+def test_errors_of_each_kind(seen):
+    errors = seen[0]["errors"]
+    assert errors["energy"][0] == "RequestNotUnderstood"
+    assert "15 - 800 keV" in errors["energy"][1]
+    assert errors["token"][0] == "Unauthorized"
+    assert errors["window"][0] == "RemoteException"
+    assert "999900010010.001" in errors["window"][1]
