@@ -52,3 +52,19 @@ def test_errors_of_each_kind(seen):
     assert errors["token"][0] == "Unauthorized"
     assert errors["window"][0] == "RemoteException"
     assert "999900010010.001" in errors["window"][1]
+
+
+def test_no_request_that_the_description_allows_breaks_the_server(client_python, server):
+    checks = "not_a_server_error,response_schema_conformance,status_code_conformance,content_type_conformance"
+    command = [client_python.with_name("schemathesis"), "--no-color", "run", f"{server.url}/openapi.json"]
+    options = ["--url", server.url, "--header", f"Authorization: token {server.token('bob')}", "--checks", checks]
+    done = subprocess.run(
+        [*command, *options, "--max-examples", "15", "--seed", "7"],
+        cwd=server.folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "Traceback" not in (server.folder / "log.txt").read_text()

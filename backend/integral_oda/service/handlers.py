@@ -71,7 +71,6 @@ class ServiceHandler(APIHandler):
         """Write an error as JSON, without a traceback."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         message = getattr(error, "log_message", None) or f"HTTP {status_code}"
-        self.set_header("Content-Type", "application/json")
         self.finish(error_reply(str(message), self.rooms.versions))
 
     def refuse(self, error: IntegralOdaError) -> None:
@@ -121,7 +120,6 @@ class RunAnalysis(ServiceHandler):
             return
         session = fields.get("session_id", [""])[-1][:64]
         comment = self._comment(fields)
-        self.set_header("Content-Type", "application/json")
         self.finish(envelope(ticket, session, standing, products, comment, time.perf_counter() - started))
 
     def _ticket(self, fields: Mapping[str, list[str]]) -> Ticket:
@@ -267,9 +265,8 @@ class DownloadProducts(ServiceHandler):
         except IntegralOdaError as error:
             self.refuse(error)
             return
-        self.set_header("Content-Type", "application/gzip")
         self.set_header("Content-Disposition", f'attachment; filename="{ticket.product}-{ticket.id}.tar.gz"')
-        self.finish(content)
+        self.finish(content, set_content_type="application/gzip")
 
     def _archive(self, ticket: Ticket) -> bytes:
         folder, summary = self.rooms.desk.result(ticket)
@@ -296,8 +293,7 @@ class ConvertTime(ServiceHandler):
         except IntegralOdaError as error:
             self.refuse(error)
             return
-        self.set_header("Content-Type", "text/plain; charset=UTF-8")
-        self.finish(text)
+        self.finish(text, set_content_type="text/plain; charset=UTF-8")
 
 
 class StatusPage(ServiceHandler):
@@ -311,8 +307,8 @@ class StatusPage(ServiceHandler):
             for record in records[:100]
         )
         heads = "".join(f"<th>{key}</th>" for key in _COLUMNS)
-        self.set_header("Content-Type", "text/html; charset=UTF-8")
-        self.finish(_PAGE.format(rows=rows, heads=heads, versions=html.escape(json.dumps(self.rooms.versions))))
+        page = _PAGE.format(rows=rows, heads=heads, versions=html.escape(json.dumps(self.rooms.versions)))
+        self.finish(page, set_content_type="text/html; charset=UTF-8")
 
 
 _COLUMNS = ("job_id", "product", "status", "windows", "asked", "reason")

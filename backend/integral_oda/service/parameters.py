@@ -126,7 +126,7 @@ class Parameters(BaseModel):
     selected_catalog: Annotated[dict[str, Any] | None, BeforeValidator(_catalogue)] = Field(
         None, title="catalogue of sources"
     )
-    catalog_selected_objects: str | None = Field(None, title="rows of the catalogue that are meant", max_length=100_000)
+    catalog_selected_objects: str | None = Field(None, title="rows of the catalogue that are meant", max_length=10_000)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Parameters:
