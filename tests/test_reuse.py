@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
 from integral_oda.analysis import analyse
 from integral_oda.archive.tree import Archive
 from integral_oda.crate import make_crate, rerun
+from integral_oda.engines.native import graph
 from integral_oda.products.signature import read_origin
 from integral_oda.query import ImageQuery, LightCurveQuery
 from integral_oda.simulation.recipe import make_recipe
@@ -17,7 +19,7 @@ from integral_oda.workflow.keys import file_sha256
 
 BAND = (28.0, 80.0)
 ANTICENTRE = [{"ra": 84.6, "dec": 22.0}, {"ra": 85.6, "dec": 23.5}, {"ra": 83.0, "dec": 21.0}]
-FAR = {"ra": 187.3, "dec": 2.1, "roll": 20}
+FAR = {"ra": 140.0, "dec": 12.0, "roll": 20}
 RECIPE = {
     "seed": 5,
     "pointings": [*ANTICENTRE, FAR],
@@ -96,6 +98,18 @@ def test_one_more_window_computes_only_it_and_the_gathering(windows, store, imag
     assert {step for scope, step in more.computed if scope == third} == BAND_FREE | {"BIN_I", "BKG_I", "IMA"}
     assert more.scopes == {third, "all"}
     assert {step for scope, step in more.computed if scope == "all"} >= GATHERING
+
+
+def test_a_tree_of_partial_sums_is_the_same_mosaic(windows, store, tmp_path, monkeypatch):
+    query = ImageQuery(scw_list=windows[1][:3], bands=(BAND,))
+    flat = Recorded(query, windows[0], store).products.images[0]
+    monkeypatch.setattr(graph, "WINDOWS_TOGETHER", 2)
+    tree = Recorded(query, windows[0], store)
+    assert "MOSAIC_SUM" in tree.steps
+    for plane in ("intensity", "variance", "exposure"):
+        np.testing.assert_allclose(getattr(tree.products.images[0], plane), getattr(flat, plane), rtol=1e-4, atol=1e-4)
+    more = Recorded(ImageQuery(scw_list=windows[1], bands=(BAND,)), windows[0], store)
+    assert more.scopes <= {windows[1][3], "all"}
 
 
 def test_another_threshold_recomputes_only_the_images(windows, store, image):

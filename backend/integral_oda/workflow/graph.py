@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
+from zlib import crc32
 
 from integral_oda.workflow.keys import digest, fingerprint
 
@@ -199,21 +200,47 @@ def raw_files(targets: Iterable[Node]) -> list[Path]:
     return list(dict.fromkeys(path for node in walk(targets) for path in node.raw.values()))
 
 
-def gather_as_tree(nodes: Sequence[Node], gather: Callable[[tuple[Node, ...]], Node], width: int = 16) -> Node:
+def gather_as_tree(
+    nodes: Sequence[Node],
+    gather: Callable[[tuple[Node, ...]], Node],
+    width: int = 16,
+    finish: Callable[[tuple[Node, ...]], Node] | None = None,
+) -> Node:
     """Reduce many nodes to one by a tree of gathering nodes, so that none takes more than ``width`` inputs.
+
+    Neighbours are gathered together. Where a group ends follows from the scopes in it, so that a node more or less
+    changes its own group and those above it, and the others are the same as before.
 
     Parameters
     ----------
     nodes : sequence of Node
-        What is to be gathered, at least one; neighbours are gathered together.
+        What is to be gathered, at least one.
     gather : callable
         Makes the node that gathers some nodes. Its step must take its own results as inputs too.
     width : int
         Largest number of inputs, at least 2.
+    finish : callable, optional
+        Makes the last node of those left over, at most ``width``; ``gather`` unless given.
     """
     if width < 2 or not nodes:
         raise ValueError(f"width = {width} for {len(nodes)} nodes: at least 2 and at least one node")
-    level = list(nodes)
+    level = [(node.scope, node) for node in nodes]
     while len(level) > width:
-        level = [gather(tuple(level[start : start + width])) for start in range(0, len(level), width)]
-    return gather(tuple(level))
+        groups = list(_groups(level, width))
+        if len(groups) == len(level):
+            groups = [level[start : start + width] for start in range(0, len(level), width)]
+        level = [(group[0][0], _gathered(group, gather)) for group in groups]
+    return (finish or gather)(tuple(node for _, node in level))
+
+
+def _gathered(group: Sequence[tuple[str, Node]], gather: Callable[[tuple[Node, ...]], Node]) -> Node:
+    return group[0][1] if len(group) == 1 else gather(tuple(node for _, node in group))
+
+
+def _groups(level: Sequence[tuple[str, Node]], width: int) -> Iterator[Sequence[tuple[str, Node]]]:
+    """Cut where the checksum of a scope says so, at one in half the width on the average, and at the width."""
+    start = 0
+    for place, (scope, _) in enumerate(level, start=1):
+        if place - start == width or crc32(scope.encode()) % max(2, width // 2) == 0 or place == len(level):
+            yield level[start:place]
+            start = place

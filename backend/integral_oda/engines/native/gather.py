@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from integral_oda.engines.native.image import WindowImage, load_window_image, save_window_image
+from integral_oda.engines.native.mosaic_sum import PartialMosaic, WindowLists, add_up
 from integral_oda.engines.native.sources import IDENTIFICATION_ARCMIN
-from integral_oda.imaging.mosaic import MosaicSum
-from integral_oda.imaging.resampling import Resampler
 from integral_oda.imaging.search import osa_radius_arcmin
 from integral_oda.instrument.attitude import separation_deg
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.products.sky_grid import SkyGrid, gnomonic_grid, image_plane, observed_outline
+from integral_oda.products.sky_grid import SkyGrid, gnomonic_wcs
 from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import Source, SourceBand, source_band
 
@@ -24,19 +23,23 @@ __all__ = ["Mosaic"]
 
 
 class Mosaic:
-    """Inverse-variance mosaic; a single window keeps its own grid."""
+    """Inverse-variance mosaic of images or of sums of them; a single window keeps its own grid."""
 
     def compute(
-        self, inputs: Sequence[tuple[str, WindowImage]], parameters: Mapping[str, Any], raw: Mapping[str, Path]
+        self,
+        inputs: Sequence[tuple[str, WindowImage | PartialMosaic]],
+        parameters: Mapping[str, Any],
+        raw: Mapping[str, Path],
     ) -> WindowImage:
-        """Sum the images and merge the lists."""
-        windows = [value for _, value in inputs]
-        if len(windows) == 1:
-            return windows[0]
-        grid = gnomonic_grid([observed_outline(w.images[0].wcs, w.images[0].observed) for w in windows])
-        bands = range(len(windows[0].images))
-        images = [_summed([window.images[k] for window in windows], grid) for k in bands]
-        return WindowImage(images, _merged_sources(windows), _merged_noise(windows, images))
+        """Finish the sum and merge the lists."""
+        first = inputs[0][1]
+        if len(inputs) == 1 and isinstance(first, WindowImage):
+            return first
+        total = add_up((value for _, value in inputs), parameters["tangent"])
+        if total.lone is not None:
+            return total.lone
+        images = [_image(total, k, parameters["tangent"]) for k in range(len(total.bands))]
+        return WindowImage(images, _merged_sources(total.windows), _merged_noise(total.windows, images))
 
     def save(self, value: WindowImage, folder: Path) -> None:
         """Write the mosaic as FITS and the rest as JSON."""
@@ -47,36 +50,31 @@ class Mosaic:
         return load_window_image(folder)
 
 
-def _summed(images: Sequence[SkyImage], grid: SkyGrid) -> SkyImage:
-    total = MosaicSum.empty(grid.extent)
-    for image in images:
-        values = Resampler(image.intensity, image.variance, image.exposure)
-        total = total.with_image(values, image_plane(image.wcs, image.shape), grid.pixels)
-    planes = total.planes()
+def _image(total: PartialMosaic, k: int, tangent: Sequence[float]) -> SkyImage:
+    planes, extent = total.sums[k].planes(), total.sums[k].extent
     return SkyImage(
         intensity=planes.flux.astype(np.float32),
         variance=planes.variance.astype(np.float32),
         significance=planes.significance.astype(np.float32),
         exposure=planes.exposure.astype(np.float32),
-        wcs=grid.wcs_of(total.extent),
-        band=images[0].band,
-        keywords=_summed_keywords(images),
+        wcs=SkyGrid(gnomonic_wcs(*tangent), extent).wcs_of(extent),
+        band=total.bands[k],
+        keywords=_summed_keywords([window.keywords[k] for window in total.windows]),
     )
 
 
-def _summed_keywords(images: Sequence[SkyImage]) -> dict[str, Any]:
-    first = images[0].keywords
+def _summed_keywords(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     times = {
-        "TFIRST": min(i.keywords["TFIRST"] for i in images),
-        "TLAST": max(i.keywords["TLAST"] for i in images),
-        "CREATOR": first.get("CREATOR", ""),
+        "TFIRST": min(keywords["TFIRST"] for keywords in windows),
+        "TLAST": max(keywords["TLAST"] for keywords in windows),
+        "CREATOR": windows[0].get("CREATOR", ""),
     }
-    totals = {key: float(sum(i.keywords[key] for i in images)) for key in ("ONTIME", "TELAPSE", "EXPOSURE")}
-    deadc = sum(i.keywords["DEADC"] * i.keywords["ONTIME"] for i in images) / totals["ONTIME"]
-    return {**times, **totals, "DEADC": float(deadc), "NSCW": len(images)}
+    totals = {key: float(sum(keywords[key] for keywords in windows)) for key in ("ONTIME", "TELAPSE", "EXPOSURE")}
+    deadc = sum(keywords["DEADC"] * keywords["ONTIME"] for keywords in windows) / totals["ONTIME"]
+    return {**times, **totals, "DEADC": float(deadc), "NSCW": len(windows)}
 
 
-def _merged_sources(windows: Sequence[WindowImage]) -> list[Source]:
+def _merged_sources(windows: Sequence[WindowLists]) -> list[Source]:
     groups: list[list[Source]] = []
     for source in (s for window in windows for s in window.sources):
         for group in groups:
@@ -116,7 +114,7 @@ def _mean_band(bands: Sequence[SourceBand]) -> SourceBand:
     return source_band(EnergyBand(bands[0].e1_kev, bands[0].e2_kev), flux, float(weights.sum() ** -0.5))
 
 
-def _merged_noise(windows: Sequence[WindowImage], images: Sequence[SkyImage]) -> list[dict[str, Any]]:
+def _merged_noise(windows: Sequence[WindowLists], images: Sequence[SkyImage]) -> list[dict[str, Any]]:
     """Noise of the mosaic away from sources; its null is the mean null of the windows."""
     sources = [s for window in windows for s in window.sources]
     noise = []

@@ -15,9 +15,9 @@ from integral_oda.archive.orbit import ORBIT_FILE
 from integral_oda.archive.tree import Archive
 from integral_oda.engines.native import ENGINE, ENGINE_VERSION
 from integral_oda.engines.steps import DeclaredStep
-from integral_oda.errors import DataError
+from integral_oda.errors import DataError, RequestError
 from integral_oda.instrument.energy import EnergyBand, neighbour_band
-from integral_oda.workflow.graph import Node
+from integral_oda.workflow.graph import Node, gather_as_tree
 
 __all__ = [
     "EVERYTHING",
@@ -33,6 +33,10 @@ __all__ = [
 ]
 
 Position = tuple[str, float, float]
+WINDOWS_TOGETHER = 16
+"""Images, or sums of them, that a gathering node takes at most."""
+WIDEST_MOSAIC_DEG = 50.0
+"""Farther from its tangent point a gnomonic image has many pixels and says little."""
 
 _NATIVE = "integral_oda.engines.native"
 COR = DeclaredStep("COR", "3", f"{_NATIVE}.events:Cor")
@@ -44,7 +48,8 @@ REF_I = DeclaredStep("REF_I", "1", f"{_NATIVE}.image:RefI")
 BIN_I = DeclaredStep("BIN_I", "3", f"{_NATIVE}.image:BinI")
 BKG_I = DeclaredStep("BKG_I", "2", f"{_NATIVE}.image:BkgI")
 IMA = DeclaredStep("IMA", "3", f"{_NATIVE}.image:Ima")
-MOSAIC = DeclaredStep("MOSAIC", "2", f"{_NATIVE}.gather:Mosaic", tolerant=True)
+MOSAIC_SUM = DeclaredStep("MOSAIC_SUM", "1", f"{_NATIVE}.mosaic_sum:SumImages", tolerant=True)
+MOSAIC = DeclaredStep("MOSAIC", "3", f"{_NATIVE}.gather:Mosaic", tolerant=True)
 LCR = DeclaredStep("LCR", "3", f"{_NATIVE}.timing:Lcr")
 LCR_JOIN = DeclaredStep("LCR_JOIN", "2", f"{_NATIVE}.timing:JoinLcr", tolerant=True)
 STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
@@ -116,17 +121,53 @@ def image_graph(
         asked = [list(p) for p in _in_field(archive, scw, at)]
         parameters = {"bands": [list(b) for b in bands], "threshold": threshold, "at": asked}
         images.append(_node(IMA, scw, parameters, _all_bands(scw, base, bands)))
-    return packed_image(gathered_images(images))
+    return packed_image(gathered_images(archive, images))
 
 
-def gathered_images(images: Sequence[Node]) -> Node:
-    """Node of the mosaic of images, whichever engine they come from."""
-    return _node(MOSAIC, "all", {}, images)
+def gathered_images(archive: Archive, images: Sequence[Node]) -> Node:
+    """Node of the mosaic of images, whichever engine they come from.
+
+    Many are added up as partial sums, on a grid that a few windows more or less do not move.
+    """
+    if len(images) == 1:
+        return _node(MOSAIC, "all", {}, images)
+    where = {"tangent": _tangent_point({scw: _axis_of(archive, scw) for scw in (image.scope for image in images)})}
+    return gather_as_tree(
+        images,
+        lambda some: _node(MOSAIC_SUM, "all", where, some),
+        WINDOWS_TOGETHER,
+        lambda some: _node(MOSAIC, "all", where, some),
+    )
 
 
 def packed_image(mosaic: Node) -> Node:
     """Node of the product files of an image."""
     return _node(PACK_IMAGE, "all", {}, [mosaic])
+
+
+def _tangent_point(axes: Mapping[str, tuple[float, float] | None]) -> list[float]:
+    """RA and Dec (degrees) in the middle of the windows, on a lattice.
+
+    Raises
+    ------
+    RequestError
+        If a window is too far from it for one gnomonic image.
+    """
+    from integral_oda.instrument.attitude import separation_deg, unit_vector
+    from integral_oda.products.sky_grid import lattice_point
+
+    known = {scw: axis for scw, axis in axes.items() if axis is not None}
+    if not known:
+        return [0.0, 0.0]
+    tangent = [float(angle) for angle in lattice_point(unit_vector(*zip(*known.values(), strict=True)).sum(axis=0))]
+    distance, scw = max((float(separation_deg(*axis, *tangent)), scw) for scw, axis in known.items())
+    if distance > WIDEST_MOSAIC_DEG:
+        raise RequestError(
+            "scw_list", f"{len(axes)} science windows, {scw} {distance:.0f} degrees from their middle",
+            f"at most {WIDEST_MOSAIC_DEG:g} degrees in one image; "
+            "make images of parts and add them up with `integral-oda mosaic`",
+        )  # fmt: skip
+    return tangent
 
 
 def quality_graph(archive: Archive, scw: str, bands: Sequence[EnergyBand], extra: Sequence[Position] = ()) -> Node:
@@ -265,11 +306,18 @@ def _in_field(archive: Archive, scw: str, positions: Sequence[Position]) -> Sequ
     from integral_oda.engines.native.field import FIELD_RADIUS_DEG
     from integral_oda.instrument.attitude import separation_deg
 
-    events = archive.events_file(scw)
-    axis = _axis(events, events.stat().st_mtime_ns)
+    axis = _axis_of(archive, scw)
     if axis is None:
         return positions  # COR tells what is wrong with the file
     return [p for p in positions if separation_deg(*axis, *p[1:]) <= FIELD_RADIUS_DEG]
+
+
+def _axis_of(archive: Archive, scw: str) -> tuple[float, float] | None:
+    try:
+        events = archive.events_file(scw)
+    except DataError:
+        return None
+    return _axis(events, events.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=20_000)
