@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from integral_oda.archive.tree import Archive
 from integral_oda.engines.native import graph
 from integral_oda.engines.native.gather import Mosaic
 from integral_oda.engines.native.image import WindowImage
 from integral_oda.engines.native.mosaic_sum import SumImages, add_up
-from integral_oda.errors import DataError
+from integral_oda.errors import DataError, RequestError
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.products.sky_grid import gnomonic_wcs
 from integral_oda.products.sky_image import SkyImage
@@ -124,28 +125,23 @@ def test_what_is_no_sum_is_told(tmp_path):
         SumImages().load(tmp_path)
 
 
-class Sky:
-    """An archive of windows, every one of them pointing somewhere near."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def events_file(self, scw):
-        path = self.folder / f"{scw}.fits"
-        if not path.exists():
-            shift = int(scw[4:8]) % 7
-            cards = {"SIMPLE": "T", "BITPIX": "8", "NAXIS": "0", "RA_SCX": 84.0 + shift / 10, "DEC_SCX": 20.0,
-                     "RA_SCZ": 174.0 + shift / 10, "DEC_SCZ": 0.0}  # fmt: skip
-            text = "".join(f"{name:<8}= {value:>20}".ljust(80) for name, value in cards.items()) + "END".ljust(80)
-            path.write_bytes((text + scw.ljust(80)).ljust(2880).encode())
-        return path
-
-    def find(self, scw, name):
-        return None
+def events_file(root, scw):
+    """An event file as far as the plan reads it: where the window points."""
+    path = root / "scw" / scw[:4] / scw / "isgri_events.fits"
+    shift = int(scw[4:8]) % 7 / 10
+    cards = {"SIMPLE": "T", "BITPIX": 8, "NAXIS": 0, "RA_SCX": 84 + shift, "DEC_SCX": 20.0, "RA_SCZ": 174 + shift,
+             "DEC_SCZ": 0.0}  # fmt: skip
+    text = "".join(f"{name:<8}= {value:>20}".ljust(80) for name, value in cards.items()) + "END".ljust(80)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes((text + scw.ljust(80)).ljust(2880).encode())
+    return path
 
 
-def keys(tmp_path, windows):
-    target = graph.image_graph(Sky(tmp_path), windows, BANDS[:1], 7.0)
+def keys(root, windows):
+    for scw in windows:
+        if not (root / "scw" / scw[:4] / scw).exists():
+            events_file(root, scw)
+    target = graph.image_graph(Archive(root), windows, BANDS[:1], 7.0)
     return {node.key: node for node in walk([target])}
 
 
@@ -174,8 +170,17 @@ def test_the_grid_stays_when_windows_are_added(tmp_path):
 
 
 def test_a_window_whose_file_does_not_say_where_it_points_has_no_say(tmp_path):
-    sky = Sky(tmp_path)
-    sky.events_file(names([4])[0]).write_bytes(b"SIMPLE  = damaged".ljust(2880))
-    target = graph.image_graph(sky, names([4, 5]), BANDS[:1], 7.0)
-    (mosaic,) = target.inputs
+    first, second = names([4, 5])
+    events_file(tmp_path, first).write_bytes(b"SIMPLE  = damaged".ljust(2880))
+    events_file(tmp_path, second)
+    (mosaic,) = graph.image_graph(Archive(tmp_path), [first, second], BANDS[:1], 7.0).inputs
     assert mosaic.parameters["tangent"][1] == 20.0
+
+
+def test_windows_too_far_apart_for_one_image_are_refused(tmp_path):
+    near, far = names([4, 5])
+    events_file(tmp_path, near)
+    path = events_file(tmp_path, far)
+    path.write_bytes(path.read_bytes().replace(b"RA_SCX  =                 84.5", b"RA_SCX  =                264.5"))
+    with pytest.raises(RequestError, match=r"scw_list = 2 science windows, .* degrees from .*integral-oda mosaic"):
+        graph.image_graph(Archive(tmp_path), [near, far], BANDS[:1], 7.0)
