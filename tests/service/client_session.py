@@ -38,10 +38,10 @@ mosaic.write_fits_file("image.fits")
 
 catalogue.table = catalogue.table[[name == "Crab" for name in seen["sources"]]]
 catalogue.table.add_row((0, "Forced", 0, 84.9, 23.4, 0, 2, 0, 0))
-curves = disp.get_product(
-    product="isgri_lc", time_bin=100, selected_catalog=catalogue.get_api_dictionary(), **shared
-)
-seen["curves"] = {curve.meta_data["src_name"]: float(curve.data_unit[1].data["RATE"].mean()) for curve in curves._p_list}
+curves = disp.get_product(product="isgri_lc", time_bin=100, selected_catalog=catalogue.get_api_dictionary(), **shared)
+seen["curves"] = {
+    curve.meta_data["src_name"]: float(curve.data_unit[1].data["RATE"].mean()) for curve in curves._p_list
+}
 seen["attributes"] = curves._n_list
 
 none = disp.get_product(product="isgri_image", **{**shared, "detection_threshold": None})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +179,11 @@ def save_window_image(value: WindowImage, folder: Path) -> None:
     from integral_oda.products.sky_image import write_sky_images
 
     write_sky_images(folder / "images.fits", value.images)
-    lists = {"sources": [source.as_dict() for source in value.sources], "noise": value.noise}
+    lists = {
+        "sources": [source.as_dict() for source in value.sources],
+        "noise": value.noise,
+        "keywords": [dict(image.keywords) for image in value.images],
+    }
     (folder / "lists.json").write_text(json.dumps(lists), encoding="utf-8")
 
 
@@ -192,7 +196,9 @@ def load_window_image(folder: Path) -> WindowImage:
 
     lists = json.loads((folder / "lists.json").read_text(encoding="utf-8"))
     sources = [source_from_dict(values) for values in lists["sources"]]
-    return WindowImage(read_sky_images(folder / "images.fits"), sources, lists["noise"])
+    kept = zip(read_sky_images(folder / "images.fits"), lists["keywords"], strict=True)
+    images = [replace(image, keywords=keywords) for image, keywords in kept]
+    return WindowImage(images, sources, lists["noise"])
 
 
 def band_maps(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand) -> tuple[SkyMaps, Array]:
