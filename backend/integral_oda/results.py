@@ -93,6 +93,16 @@ class ImageProducts(Products):
         return read_sky_images(self.folder / "mosaic.fits")
 
     @cached_property
+    def sensitivity(self) -> list[Any]:
+        """Flux that a source needs for 5 sigma at each pixel, counts/s; one array a band, on the image's grid."""
+        from integral_oda.products.sensitivity import sensitivity_map
+
+        noise = self.summary["noise"]
+        return [
+            sensitivity_map(image, band["significance_sigma"]) for image, band in zip(self.images, noise, strict=True)
+        ]
+
+    @cached_property
     def sources(self) -> list[Source]:
         """Sources found, and those asked for."""
         from integral_oda.products.source_list import source_from_dict

@@ -1,4 +1,4 @@
-"""Fluxes, limits and merged lists of sources, from values made by hand."""
+"""Merged lists of sources, from values made by hand."""
 
 from __future__ import annotations
 
@@ -6,51 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
-from scipy.optimize import brentq
 
 from integral_oda.engines.native.gather import Mosaic
 from integral_oda.engines.native.image import WindowImage
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.instrument.response import crab_rate
+from integral_oda.products.photometry import source_band
 from integral_oda.products.sky_image import SkyImage
-from integral_oda.products.source_list import Source, source_band
+from integral_oda.products.source_list import Source
 
 BAND = EnergyBand(28.0, 80.0)
-
-
-def limit_by_integration(flux, error):
-    """Flux below which 90 % of a Gaussian's probability on fluxes >= 0 lies."""
-
-    def below(limit):
-        return quad(lambda f: np.exp(-0.5 * ((f - flux) / error) ** 2 + 0.5 * (min(flux, 0) / error) ** 2), 0, limit)[0]
-
-    total = below(max(flux, 0) + 12 * error)
-    return brentq(lambda limit: below(limit) - 0.9 * total, 1e-9, max(flux, 0) + 12 * error)
-
-
-@pytest.mark.parametrize("flux", [20.0, 5.0, 1.0, 0.0, -1.0, -4.0])
-def test_the_90_percent_limit_is_bayesian_on_positive_fluxes(flux):
-    assert source_band(BAND, flux, 2.0).limit_90 == pytest.approx(limit_by_integration(flux, 2.0), rel=1e-4)
-
-
-@pytest.mark.parametrize("significance", [-6.0, -12.0, -40.0])
-def test_limits_of_deep_deficits_are_finite(significance):
-    band = source_band(BAND, significance * 0.5, 0.5)
-    assert 0 < band.limit_90 < 0.5
-    assert band.limit_3sigma == pytest.approx(1.5)
-
-
-def test_units_of_a_flux():
-    band = source_band(BAND, crab_rate(BAND), 0.7)
-    assert band.flux_mcrab == pytest.approx(1000)
-    assert band.significance == pytest.approx(crab_rate(BAND) / 0.7)
-    assert (band.e1_kev, band.e2_kev) == (28.0, 80.0)
-    # 9.7 E^-2.1 ph/cm2/s/keV between 28 and 80 keV, integrated by hand.
-    energy_flux = 9.7 * (28**-0.1 - 80**-0.1) / 0.1 * 1.602176634e-9
-    assert band.flux_erg == pytest.approx(energy_flux, rel=2e-3)
-    assert band.limit_3sigma == pytest.approx(crab_rate(BAND) + 2.1)
 
 
 def make_source(name, ra, dec, flux, error, **changes):

@@ -19,7 +19,8 @@ from integral_oda.products.source_list import (
 
 SGR = Source(
     "SGR 1935+2154", 293.73199, 21.89672, 0.45, 0.79, new=False, forced=False,
-    bands=(SourceBand(28, 40, 10.5, 0.75, 14.0, 170.0, 1.2e-9, 2.25, 1.0), SourceBand(40, 80, -0.5, 0.4, -1.25)),
+    bands=(SourceBand(28, 40, 10.5, 0.75, 14.0, 170.0, 1.2e-9, 2.25, 1.0, 0.3, 12.0, 9e-11),
+           SourceBand(40, 80, -0.5, 0.4, -1.25)),
 )  # fmt: skip
 NEW = Source("NEW_1", 0.25, -89.5, 2.5, 3.6, new=True, forced=False, bands=(SourceBand(28, 40, 5.0, 0.7, 7.1),) * 2)
 AT = Source("J290.0000+19.0000", 290.0, 19.0, 0.16, 22.26, new=False, forced=True, bands=NEW.bands)

@@ -29,6 +29,7 @@ __all__ = [
     "crab_photons",
     "crab_rate",
     "effective_area_cm2",
+    "energy_flux",
     "erg_per_count",
     "nominal_response",
     "osa_channel_edges_kev",
@@ -226,9 +227,14 @@ def crab_rate(band: EnergyBand) -> float:
 def erg_per_count(band: EnergyBand, index: float = CRAB_INDEX) -> float:
     """Energy flux in the band of a power law that gives one count/s, erg/cm2/s."""
     energy, width = _grid(band)
-    photons = energy**-index
-    rate = (photons * effective_area_cm2(energy)).sum() * width
-    return float((photons * energy).sum() * width * _KEV_IN_ERG / rate)
+    rate = (energy**-index * effective_area_cm2(energy)).sum() * width
+    return energy_flux(lambda e: e**-index, band) / float(rate)
+
+
+def energy_flux(photons: Callable[[Array], Array], band: EnergyBand) -> float:
+    """Energy flux in a band, erg/cm2/s, of photons/cm2/s/keV as a function of energy in keV."""
+    energy, width = _grid(band)
+    return float((photons(energy) * energy).sum() * width * _KEV_IN_ERG)
 
 
 def _grid(band: EnergyBand) -> tuple[Array, float]:

@@ -18,8 +18,9 @@ from integral_oda.imaging.search import FLOOR_90_ARCMIN, osa_radius_arcmin
 from integral_oda.instrument.attitude import separation_deg
 from integral_oda.instrument.response import crab_rate
 from integral_oda.mosaics.combine import peak_shape
+from integral_oda.products.photometry import source_band
 from integral_oda.products.sky_image import SkyImage
-from integral_oda.products.source_list import Source, source_band
+from integral_oda.products.source_list import Source
 
 __all__ = ["MosaicSources", "find_sources"]
 

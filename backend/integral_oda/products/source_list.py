@@ -10,15 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from integral_oda.instrument.energy import EnergyBand
-from integral_oda.instrument.response import crab_rate, erg_per_count
 from integral_oda.products.fits_io import isdc_cards, open_fits, write_aside, write_fits
 
 __all__ = [
     "Source",
     "SourceBand",
     "read_source_list",
-    "source_band",
     "source_from_dict",
     "write_regions",
     "write_source_list",
@@ -27,7 +24,21 @@ __all__ = [
 
 @dataclass(frozen=True)
 class SourceBand:
-    """Flux of a source in one energy band; counts/s in OSA's unit, mCrab and erg/cm2/s beside it."""
+    """Flux of a source in one energy band; counts/s in OSA's unit, mCrab and erg/cm2/s beside it.
+
+    Attributes
+    ----------
+    e1_kev, e2_kev : float
+    flux, flux_error, significance : float
+        Counts/s; the error is 1 sigma, statistical.
+    flux_mcrab, flux_erg : float
+        In mCrab and erg/cm2/s; what these refer to is said in the header of the list.
+    limit_3sigma, limit_90 : float
+        One-sided 3 sigma and Bayesian 90 % limits, counts/s.
+    flux_systematic : float
+        1 sigma, counts/s.
+    flux_error_mcrab, flux_error_erg : float
+    """
 
     e1_kev: float
     e2_kev: float
@@ -38,6 +49,9 @@ class SourceBand:
     flux_erg: float = math.nan
     limit_3sigma: float = math.nan
     limit_90: float = math.nan
+    flux_systematic: float = 0.0
+    flux_error_mcrab: float = math.nan
+    flux_error_erg: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -75,29 +89,16 @@ class Source:
         return {**asdict(self), "bands": [asdict(band) for band in self.bands]}
 
 
-def source_band(band: EnergyBand, flux: float, error: float) -> SourceBand:
-    """Flux of one band in all units, with its limits.
+def write_source_list(path: str | Path, sources: Sequence[Source], references: Mapping[str, Any] | None = None) -> None:
+    """Write an ISGR-SRCL-RES table; flux columns are vectors over the bands.
 
-    The 3 sigma limit is one-sided; the 90 % limit is Bayesian with a flat prior on fluxes >= 0.
+    Parameters
+    ----------
+    path : str or Path
+    sources : sequence of Source
+    references : mapping, optional
+        ``crab``, ``erg_spectrum`` and ``response``, what mCrab and erg/cm2/s refer to, for the header.
     """
-    from scipy.special import log_ndtr, ndtri_exp
-
-    limit_90 = flux - error * float(ndtri_exp(np.log(0.1) + log_ndtr(flux / error)))
-    return SourceBand(
-        e1_kev=band.e1_kev,
-        e2_kev=band.e2_kev,
-        flux=flux,
-        flux_error=error,
-        significance=flux / error,
-        flux_mcrab=1000 * flux / crab_rate(band),
-        flux_erg=flux * erg_per_count(band),
-        limit_3sigma=max(flux, 0.0) + 3 * error,
-        limit_90=limit_90,
-    )
-
-
-def write_source_list(path: str | Path, sources: Sequence[Source]) -> None:
-    """Write an ISGR-SRCL-RES table; flux columns are vectors over the bands."""
     from astropy.io import fits
 
     bands = max((len(source.bands) for source in sources), default=1)
@@ -120,9 +121,17 @@ def write_source_list(path: str | Path, sources: Sequence[Source]) -> None:
         scalar("RA_FIN", "1D", ra, "deg"),
         scalar("DEC_FIN", "1D", dec, "deg"),
         scalar("FIN_RD_ERR", "1E", [source.error_radius_arcmin / 60 for source in sources], "deg"),
+        scalar("OSA_RD_ERR", "1E", [source.error_radius_osa_arcmin / 60 for source in sources], "deg"),
         vector("DETSIG", "significance", ""),
         vector("FLUX", "flux", "counts/s"),
         vector("FLUX_ERR", "flux_error", "counts/s"),
+        vector("FLUX_SYS", "flux_systematic", "counts/s"),
+        vector("FLUX_MCRAB", "flux_mcrab", "mCrab"),
+        vector("FERR_MCRAB", "flux_error_mcrab", "mCrab"),
+        vector("FLUX_ERG", "flux_erg", "erg/cm**2/s"),
+        vector("FERR_ERG", "flux_error_erg", "erg/cm**2/s"),
+        vector("LIMIT_3S", "limit_3sigma", "counts/s"),
+        vector("LIMIT_90", "limit_90", "counts/s"),
         vector("E_MIN", "e1_kev", "keV"),
         vector("E_MAX", "e2_kev", "keV"),
         scalar("NEW_SOURCE", "1I", [int(source.new) for source in sources]),
@@ -133,7 +142,13 @@ def write_source_list(path: str | Path, sources: Sequence[Source]) -> None:
     ]
     table = fits.BinTableHDU.from_columns(columns, name="ISGR-SRCL-RES")
     table.header.update(isdc_cards("DAL_TABLE", "IMA"))
+    for key, name in _REFERENCE_KEYS.items():
+        if references and name in references:
+            table.header[key] = references[name]
     write_fits(path, [fits.PrimaryHDU(), table])
+
+
+_REFERENCE_KEYS = {"CRABREF": "crab", "ERGREF": "erg_spectrum", "RESPORIG": "response"}
 
 
 def read_source_list(path: str | Path) -> list[Source]:
@@ -152,12 +167,21 @@ def read_source_list(path: str | Path) -> list[Source]:
         return [_from_row(row, columns) for row in rows]
 
 
+_BAND_COLUMNS = {
+    "e1_kev": "E_MIN", "e2_kev": "E_MAX", "flux": "FLUX", "flux_error": "FLUX_ERR", "significance": "DETSIG",
+    "flux_mcrab": "FLUX_MCRAB", "flux_erg": "FLUX_ERG", "limit_3sigma": "LIMIT_3S", "limit_90": "LIMIT_90",
+    "flux_systematic": "FLUX_SYS", "flux_error_mcrab": "FERR_MCRAB", "flux_error_erg": "FERR_ERG",
+}  # fmt: skip
+
+
 def _from_row(row: Any, columns: set[str]) -> Source:
     def vector(name: str) -> list[float]:
         return [float(value) for value in np.atleast_1d(row[name])]
 
-    fluxes = zip(*(vector(name) for name in ("E_MIN", "E_MAX", "FLUX", "FLUX_ERR", "DETSIG")), strict=False)
-    bands = tuple(SourceBand(*values) for values in fluxes if values[1] > values[0])
+    told = [(field, name) for field, name in _BAND_COLUMNS.items() if name in columns]
+    rows = zip(*(vector(name) for _, name in told), strict=False)
+    measured = (dict(zip((field for field, _ in told), values, strict=True)) for values in rows)
+    bands = tuple(SourceBand(**values) for values in measured if values["e2_kev"] > values["e1_kev"])
     fitted = (float(row["RA_FIN"]), float(row["DEC_FIN"]))
     ra, dec = fitted if any(fitted) else (float(row["RA_OBJ"]), float(row["DEC_OBJ"]))
     radius = float(row["FIN_RD_ERR"]) * 60
@@ -166,7 +190,7 @@ def _from_row(row: Any, columns: set[str]) -> Source:
         ra_deg=ra,
         dec_deg=dec,
         error_radius_arcmin=radius,
-        error_radius_osa_arcmin=radius,
+        error_radius_osa_arcmin=float(row["OSA_RD_ERR"]) * 60 if "OSA_RD_ERR" in columns else radius,
         new=int(row["NEW_SOURCE"]) == 1,
         forced=bool(row["FORCED"]) if "FORCED" in columns else False,
         bands=bands,

@@ -15,9 +15,10 @@ from integral_oda.engines.native.sources import IDENTIFICATION_ARCMIN
 from integral_oda.imaging.search import osa_radius_arcmin
 from integral_oda.instrument.attitude import separation_deg
 from integral_oda.instrument.energy import EnergyBand
+from integral_oda.products.photometry import FluxScale, source_band
 from integral_oda.products.sky_grid import SkyGrid, gnomonic_wcs
 from integral_oda.products.sky_image import SkyImage
-from integral_oda.products.source_list import Source, SourceBand, source_band
+from integral_oda.products.source_list import Source, SourceBand
 
 __all__ = ["Mosaic"]
 
@@ -111,7 +112,21 @@ def _merge(group: Sequence[Source]) -> Source:
 def _mean_band(bands: Sequence[SourceBand]) -> SourceBand:
     weights = np.array([b.flux_error**-2.0 for b in bands])
     flux = float((weights * [b.flux for b in bands]).sum() / weights.sum())
-    return source_band(EnergyBand(bands[0].e1_kev, bands[0].e2_kev), flux, float(weights.sum() ** -0.5))
+    band = EnergyBand(bands[0].e1_kev, bands[0].e2_kev)
+    fluxes = np.array([b.flux for b in bands])
+    relative = np.array([b.flux_systematic for b in bands]) / np.where(fluxes != 0, np.abs(fluxes), 1.0)
+    systematic = float((weights * relative).sum() / weights.sum())
+    return source_band(band, flux, float(weights.sum() ** -0.5), systematic=systematic, scale=_mean_scale(bands))
+
+
+def _mean_scale(bands: Sequence[SourceBand]) -> FluxScale | None:
+    """Scale of several windows: the mean of theirs; None, the nominal one, where they do not say."""
+    told = [b for b in bands if b.flux_error_mcrab > 0]
+    if not told:
+        return None
+    crab = float(np.mean([1000 * b.flux_error / b.flux_error_mcrab for b in told]))
+    erg = float(np.mean([b.flux_error_erg / b.flux_error for b in told]))
+    return FluxScale(crab, erg, "mean of the windows")
 
 
 def _merged_noise(windows: Sequence[WindowLists], images: Sequence[SkyImage]) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ LCR_JOIN = DeclaredStep("LCR_JOIN", "2", f"{_NATIVE}.timing:JoinLcr", tolerant=T
 STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
 QUALITY = DeclaredStep("QUALITY", "2", f"{_NATIVE}.quality:Quality")
 PACK_QUALITY = DeclaredStep("PACK_QUALITY", "2", f"{_NATIVE}.quality:PackQuality", product=True)
-PACK_IMAGE = DeclaredStep("PACK_IMAGE", "2", f"{_NATIVE}.pack:PackImage", product=True)
+PACK_IMAGE = DeclaredStep("PACK_IMAGE", "3", f"{_NATIVE}.pack:PackImage", product=True)
 PACK_LC = DeclaredStep("PACK_LC", "3", f"{_NATIVE}.pack:PackLightCurve", product=True)
 
 
@@ -120,7 +120,8 @@ def image_graph(
         base = _selected_nodes(archive, scw, extra, time, bands[0])
         asked = [list(p) for p in _in_field(archive, scw, at)]
         parameters = {"bands": [list(b) for b in bands], "threshold": threshold, "at": asked}
-        images.append(_node(IMA, scw, parameters, _all_bands(scw, base, bands)))
+        calibration = _of(base["files"], "ic_effi", "ic_arf", "ic_rmf")
+        images.append(_node(IMA, scw, parameters, _all_bands(scw, base, bands), calibration))
     return packed_image(gathered_images(archive, images))
 
 
@@ -283,7 +284,7 @@ def _window_nodes(
     good_time: Mapping[str, Any],
     states: Sequence[Node] = (),
 ) -> dict[str, Any]:
-    """Nodes that no band changes: ``events`` (COR, GTI, DEAD, EFFI) and ``field`` (CAT_I)."""
+    """Nodes that no band changes: ``events`` (COR, GTI, DEAD, EFFI) and ``field`` (CAT_I); ``files`` of calibration."""
     known = calibration_files(archive, scw)
     cor = _node(COR, scw, {}, [], {"events": archive.events_file(scw), **known})
     gti = _node(GTI, scw, good_time, [cor, *states], _of(known, "ic_bti"))
@@ -291,7 +292,7 @@ def _window_nodes(
     dead = _node(DEAD, scw, {}, [cor, gti], {"dead": dead_file} if dead_file else {})
     field = _node(CAT_I, scw, {"extra": [list(p) for p in _in_field(archive, scw, extra)]}, [cor])
     efficiency = _node(EFFI, scw, {}, [cor, gti, dead, field])
-    return {"events": [cor, gti, dead, efficiency], "field": field}
+    return {"events": [cor, gti, dead, efficiency], "field": field, "files": known}
 
 
 def _of(files: Mapping[str, Path], *names: str) -> dict[str, Path]:

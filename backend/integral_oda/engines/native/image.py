@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from integral_oda.arrays import Array
 from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import DetectorEfficiency, live_time_map
+from integral_oda.engines.native.photometry import Photometry
 from integral_oda.engines.native.sources import FieldFit, fit_field
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.imaging.null import draw_null_excess
@@ -25,6 +26,7 @@ from integral_oda.instrument.attitude import Attitude, tangents_to_pixel
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_PIXELS, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
+from integral_oda.instrument.transmission import SupportTransmission
 from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import Source
 
@@ -155,11 +157,17 @@ class Ima:
         shadowgrams: list[Shadowgram] = pairs[: len(bands)]
         covariances = [Covariance(s, w) for s, w in zip(shadowgrams, pairs[len(bands) :], strict=True)]
         attitude = Attitude.from_keywords(events.header)
-        fit = fit_field(covariances, bands, field, attitude, parameters["threshold"], parameters.get("at", []))
+        photometry = Photometry.of(bands, raw)
+        fit = fit_field(
+            covariances, bands, field, attitude, parameters["threshold"], parameters.get("at", []), photometry
+        )
+        keywords = _keywords(events, good, dead)
         images, noise = [], []
         for k, band in enumerate(bands):
             maps, null = band_maps(fit, k, efficiency, band)
-            images.append(_sky_image(maps, fit, k, attitude, _keywords(events, good, dead)))
+            images.append(
+                _sky_image(maps, fit, k, attitude, keywords | photometry.scales[k].cards, photometry.support[k])
+            )
             noise.append(noise_numbers(maps, null, fit, band))
         return WindowImage(images, fit.sources, noise)
 
@@ -236,18 +244,26 @@ def _null_residuals(
         yield drawn - design @ fluxes
 
 
-def _sky_image(maps: SkyMaps, fit: FieldFit, k: int, attitude: Attitude, keywords: dict[str, Any]) -> SkyImage:
+def _sky_image(
+    maps: SkyMaps,
+    fit: FieldFit,
+    k: int,
+    attitude: Attitude,
+    keywords: dict[str, Any],
+    support: SupportTransmission,
+) -> SkyImage:
     """Image of a band with a clean peak put back at every source."""
     flux = maps.flux.copy()
     rows, columns = np.indices(flux.shape)
     for place, source_flux in zip(fit.places, fit.fluxes[k], strict=True):
         column, row = tangents_to_pixel(*place)
         flux += source_flux * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / (2 * PSF_SIGMA_PIXELS**2))
+    through = support.over_field()
     with np.errstate(divide="ignore", invalid="ignore"):
         significance = np.where(maps.variance > 0, flux / np.sqrt(maps.variance), np.nan)
     return SkyImage(
-        intensity=flux.astype(np.float32),
-        variance=maps.variance.astype(np.float32),
+        intensity=(flux / through).astype(np.float32),
+        variance=(maps.variance / through**2).astype(np.float32),
         significance=significance.astype(np.float32),
         exposure=maps.exposure.astype(np.float32),
         wcs=attitude.wcs(),

@@ -9,11 +9,12 @@ import numpy as np
 
 from integral_oda.arrays import Array
 from integral_oda.engines.native.field import FieldSources
+from integral_oda.engines.native.photometry import Photometry, noise_at
 from integral_oda.imaging.search import FLOOR_90_ARCMIN, FieldModel, find_new_sources, locate, osa_radius_arcmin
 from integral_oda.imaging.structure import Covariance
 from integral_oda.instrument.attitude import Attitude, separation_deg
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.products.source_list import Source, SourceBand, source_band
+from integral_oda.products.source_list import Source, SourceBand
 
 __all__ = ["FieldFit", "fit_field"]
 
@@ -71,6 +72,7 @@ def fit_field(
     attitude: Attitude,
     threshold: float,
     at: Sequence[tuple[str, float, float]] = (),
+    photometry: Photometry | None = None,
 ) -> FieldFit:
     """Fit the catalogue sources of a field, find new ones, and measure at the positions asked for.
 
@@ -85,6 +87,8 @@ def fit_field(
         Significance that a new source needs in one of the bands.
     at : sequence of tuple
         Name, RA and Dec (degrees) of positions to be measured whether a source shows there or not.
+    photometry : Photometry, optional
+        Nominal unless given.
     """
     energies = [float(np.sqrt(b.e1_kev * b.e2_kev)) for b in bands]
     models = [FieldModel(c, e) for c, e in zip(covariances, energies, strict=True)]
@@ -94,7 +98,7 @@ def fit_field(
     _place(models, candidates)
     candidates += _new_candidates(models, candidates, threshold)
     forced = _forced_places(attitude, at, models, candidates)
-    return _measured(models, list(bands), candidates, forced, attitude)
+    return _measured(models, photometry or Photometry.of(bands, {}), candidates, forced, attitude)
 
 
 def _significances(models: Sequence[FieldModel], candidates: Sequence[_Candidate]) -> Array:
@@ -158,7 +162,7 @@ def _covers(candidate: _Candidate, attitude: Attitude, ra: float, dec: float) ->
 
 def _measured(
     models: list[FieldModel],
-    bands: list[EnergyBand],
+    photometry: Photometry,
     candidates: list[_Candidate],
     forced: list[_Candidate],
     attitude: Attitude,
@@ -168,19 +172,20 @@ def _measured(
     listed = []
     for k, candidate in enumerate(candidates):
         measured = tuple(
-            source_band(band, float(f[k]), float(np.sqrt(c[k, k]))) for band, (f, c) in zip(bands, fits, strict=True)
+            photometry.band(b, candidate.place, float(f[k]), float(np.sqrt(c[k, k]))) for b, (f, c) in enumerate(fits)
         )
         if candidate.new or max(b.significance for b in measured) >= CATALOGUE_SIGNIFICANCE:
             listed.append(_as_source(candidate, measured, attitude, forced=False))
     for candidate in forced:
         joint = [model.fit([*places, candidate.place]) for model in models]
+        noises = [noise_at(model, [*places, candidate.place], candidate.place) for model in models]
         measured = tuple(
-            source_band(band, float(f[-1]), float(np.sqrt(c[-1, -1])))
-            for band, (f, c) in zip(bands, joint, strict=True)
+            photometry.band(b, candidate.place, float(f[-1]), float(np.sqrt(c[-1, -1])), noises[b])
+            for b, (f, c) in enumerate(joint)
         )
         listed.append(_as_source(candidate, measured, attitude, forced=True))
     listed.sort(key=lambda source: (source.forced, -source.significance))
-    return FieldFit(models, bands, places, [f for f, _ in fits], listed, [c.name for c in candidates])
+    return FieldFit(models, list(photometry.bands), places, [f for f, _ in fits], listed, [c.name for c in candidates])
 
 
 def _as_source(candidate: _Candidate, measured: tuple[SourceBand, ...], attitude: Attitude, *, forced: bool) -> Source:

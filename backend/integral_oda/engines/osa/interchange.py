@@ -18,8 +18,9 @@ from integral_oda.errors import DataError
 from integral_oda.imaging.search import FLOOR_90_ARCMIN, osa_radius_arcmin
 from integral_oda.instrument.attitude import separation_deg
 from integral_oda.products.light_curve import LightCurve, read_light_curves
+from integral_oda.products.photometry import source_band
 from integral_oda.products.sky_image import SkyImage, read_sky_images
-from integral_oda.products.source_list import Source, read_source_list, source_band
+from integral_oda.products.source_list import Source, read_source_list
 
 __all__ = ["ReadImage", "ReadLightCurves", "read_window_image"]
 
