@@ -138,10 +138,12 @@ class Resampler:
         first = self._index(below - 1, left - 1)
         flux = np.zeros_like(x)
         for i, weight in enumerate(along):
-            line = np.zeros_like(x)
-            for j, part in enumerate(across):
-                term = self._values[i * self._stride + j :].take(first)
-                term *= part
+            lines = self._values[i * self._stride :]
+            line = lines.take(first)
+            line *= across[0]
+            for j in range(1, 4):
+                term = lines[j:].take(first)
+                term *= across[j]
                 line += term
             line *= weight
             flux += line

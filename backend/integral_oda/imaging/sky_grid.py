@@ -16,7 +16,7 @@ from integral_oda.instrument.attitude import unit_vector
 
 __all__ = ["Block", "DirectionGrid", "Extent", "ImagePlane", "PlaneGrid", "gnomonic_camera"]
 
-_STRIP = 48
+_STRIP = 64
 """Rows that are mapped together: their arrays stay in the processor's cache."""
 _RIM_STEP = 16
 
@@ -192,11 +192,15 @@ class PlaneGrid:
                 yield slice(start, stop), slice(low, high)
 
     def _outline(self, extent: Extent, plane: ImagePlane) -> Array | None:
-        """Rim of an image in rows and columns of the extent's arrays, ``(n, 2)``; None if it goes behind the plane."""
+        """Corners of an image in rows and columns of the extent's arrays, ``(4, 2)``; None if one is behind the plane.
+
+        Between two planes straight sides stay straight.
+        """
         if plane.camera is None:
             return None
-        rim = plane.rim()
-        directions = np.column_stack([rim, np.ones(len(rim))]) @ np.linalg.inv(plane.camera).T
+        rows, columns = plane.shape
+        corners = [(-0.5, -0.5), (columns - 0.5, -0.5), (columns - 0.5, rows - 0.5), (-0.5, rows - 0.5)]
+        directions = np.array([(*corner, 1.0) for corner in corners]) @ np.linalg.inv(plane.camera).T
         column, row, depth = self.camera @ directions.T
         if (depth <= 1e-3 * np.linalg.norm(directions, axis=1)).any():
             return None
