@@ -141,8 +141,8 @@ def report(fits: list[dict[str, float]], noise: list[float], width: list[float])
     drawn = column["away"][placed] <= statistical[placed]
     lines = [
         (
-            f"* Mean of fitted over true flux: {ratio.mean():.4f} +- {ratio.std() / np.sqrt(len(fits)):.4f}; weighted by "
-            f"significance {np.average(ratio, weights=weight):.4f}"
+            f"* Mean of fitted over true flux: {ratio.mean():.4f} +- {ratio.std() / np.sqrt(len(fits)):.4f}; weighted "
+            f"by significance {np.average(ratio, weights=weight):.4f}"
         ),
         f"* Width of pulls: {pulls.std():.3f} +- {1 / np.sqrt(2 * len(fits)):.3f}, mean {pulls.mean():+.3f}",
         (

@@ -9,6 +9,7 @@ out. One thread; each time is the least of several, in processor seconds.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import resource
 import time
@@ -95,7 +96,9 @@ def as_hdus(flux: np.ndarray, variance: np.ndarray, exposure: np.ndarray, wcs: W
 
 def with_pymosaic(some: list, wcs: WCS) -> object:
     """The same sum with `pymosaic-fits` on a grid of the same size."""
-    from mosaic import FITsMosaic
+    from mosaic import FITsMosaic, logger
+
+    logger.setLevel(logging.ERROR)
 
     total = FITsMosaic()
     empty = np.full((MOSAIC_SIDE, MOSAIC_SIDE), np.nan, np.float32)
@@ -137,8 +140,8 @@ def main() -> None:
     total = ours(many, grid)
     busy, wall = time.process_time() - busy, time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    lines += ["", (f"{total.images} windows: {busy:.1f} s of processor time ({wall:.1f} s by the clock), the process at "
-              f"most {peak:.0f} MB."), "", *compared(few, grid, wcs)]  # fmt: skip
+    lines += ["", (f"{total.images} windows: {busy:.1f} s of processor time ({wall:.1f} s by the clock), "
+              f"the process at most {peak:.0f} MB."), "", *compared(few, grid, wcs)]  # fmt: skip
     text = "\n".join(lines) + "\n"
     print(text)
     if arguments.out:
