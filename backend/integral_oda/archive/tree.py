@@ -105,7 +105,7 @@ class Archive:
         """
         if engine not in ENGINES:
             raise RequestError("engine", engine, " or ".join(ENGINES))
-        return {scw: self._problems(scw, engine) for scw in sorted(self._all_windows())}
+        return {scw: self.problems_of(scw, engine) for scw in sorted(self._all_windows())}
 
     def verify_shared(self) -> list[str]:
         """Read the files that windows share (revolutions, auxiliary data, IC tree, catalogues): what is damaged."""
@@ -119,7 +119,8 @@ class Archive:
                 problems += _damage(path, steps)
         return problems
 
-    def _problems(self, scw: ScwId, engine: str) -> list[str]:
+    def problems_of(self, scw: ScwId, engine: str = "native") -> list[str]:
+        """Say what is missing or damaged of one science window, as `verify`."""
         needs = [needed for place in ("scw", "rev", "aux") for needed in needed_files(engine, place)]
         problems = [
             self._missing(scw, needed) for needed in needs if engine in needed.must and not self._has(scw, needed)

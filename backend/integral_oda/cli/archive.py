@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from integral_oda.cli.instrument import ic_app
 from integral_oda.cli.options import ArchiveRoot, OutFolder, Pointings, with_shared_options
-from integral_oda.errors import DataError
+from integral_oda.errors import DataError, RequestError, UnavailableError
 from integral_oda.folders import archive_root
+
+if TYPE_CHECKING:
+    from integral_oda.archive.fetch import FetchReport
 
 __all__ = ["archive_app", "simulate_command"]
 
@@ -19,6 +23,10 @@ archive_app = typer.Typer(help="Fill, list and check the local archive of scienc
 ArchiveFolder = Annotated[
     Path | None,
     typer.Option("--archive", metavar="DIR", help="Root of the archive.", show_default="the user's data folder"),
+]
+Mirrors = Annotated[
+    list[str] | None,
+    typer.Option("--from", help="heasarc, isdc, esa, or the URL of a tree; repeatable, asked one after the other."),
 ]
 
 
@@ -88,6 +96,76 @@ def plan_command(
         with write_aside(out / "plan.json") as aside:
             aside.write_text(values + "\n", encoding="utf-8")
         draw_plan(out / "plan.png", plan)
+
+
+@archive_app.command("fetch")
+@with_shared_options
+def fetch_command(
+    pointings: Pointings,
+    scw: Annotated[
+        list[str] | None, typer.Argument(metavar="SCW...", help="Science windows; else those of the options below.")
+    ] = None,
+    mirrors: Mirrors = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="native or osa: only the files that its steps read.")
+    ] = "native",
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Downloads at a time.")] = 4,
+    archive: ArchiveFolder = None,
+) -> None:
+    """Fetch science windows from the public archives of HEASARC, ISDC and ESA.
+
+    What breaks off is gone on with the next time; a window appears in the archive when all of it is whole.
+    """
+    from integral_oda.archive.fetch import fetch_windows
+    from integral_oda.archive.mirrors import MIRRORS, open_mirror
+    from integral_oda.archive.requirements import ENGINES
+    from integral_oda.archive.scw import ScwId
+    from integral_oda.query import Query, make_query
+    from integral_oda.selection import plan_selection
+
+    root = archive or archive_root()
+    if engine not in ENGINES:
+        raise RequestError("engine", engine, " or ".join(ENGINES))
+    query = make_query(Query, **pointings.parameters | ({"scw_list": tuple(scw)} if scw else {}))
+    wanted = [ScwId.parse(name) for name in query.scw_list or plan_selection(query, root).chosen]
+    places = [open_mirror(name) for name in mirrors or MIRRORS]
+    _tell(fetch_windows(root, wanted, places, engine, jobs, lambda line: typer.echo(line, err=True)), "science windows")
+
+
+def _tell(done: FetchReport, what: str) -> None:
+    """Say what came of a download; a failure is an error of its first reason."""
+    typer.echo(
+        f"{len(done.fetched)} {what} fetched ({done.bytes / 1e6:.1f} MB), {len(done.already)} were there already"
+    )
+    for name, reason in done.failed.items():
+        typer.echo(f"not fetched: {name}: {reason}", err=True)
+    if done.failed:
+        name, reason = next(iter(done.failed.items()))
+        raise UnavailableError(f"{len(done.failed)} {what} could not be fetched; {name}: {reason}")
+
+
+@ic_app.command("fetch")
+def ic_fetch_command(
+    source: Annotated[str, typer.Option("--from", help="heasarc, isdc, or the URL of a tree.")] = "heasarc",
+    catalogue: Annotated[
+        str | None,
+        typer.Option("--catalogue", metavar="NNNN", help="Version of the reference catalogue, else the newest."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="native or osa: only the files that its steps read.")
+    ] = "native",
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=32, help="Downloads at a time.")] = 4,
+    archive: ArchiveFolder = None,
+) -> None:
+    """Fetch the IC tree, its indices and the reference catalogue into the archive."""
+    from integral_oda.archive.fetch import fetch_files
+    from integral_oda.archive.ic_fetch import ic_mirror, list_ic_files
+    from integral_oda.archive.requirements import ENGINES
+
+    if engine not in ENGINES:
+        raise RequestError("engine", engine, " or ".join(ENGINES))
+    files = list_ic_files(ic_mirror(source), engine, catalogue)
+    _tell(fetch_files(archive or archive_root(), files, jobs, lambda line: typer.echo(line, err=True)), "files")
 
 
 @archive_app.command("verify")
