@@ -250,8 +250,8 @@ def test_from_the_command_line(run, tmp_path, server):
 def test_windows_of_a_plan_are_fetched(run, tmp_path, server, published):
     tree = tmp_path / "tree"
     run("archive", "index", "--archive", published)
-    run("archive", "fetch", "--source", "Crab", "--t1", 600, "--t2", 700, "--t-format", "revolution", "--max-pointings", 2,
-        "--index", published / "idx/integral-oda-pointings.fits", "--from", server.url, "--archive", tree)  # fmt: skip
+    chosen = ("--source", "Crab", "--t1", 600, "--t2", 700, "--t-format", "revolution", "--max-pointings", 2)
+    run("archive", "fetch", *chosen, "--index", published / "idx/integral-oda-pointings.fits", "--from", server.url, "--archive", tree)  # fmt: skip
     assert len(Archive(tree).windows()) == 2
 
 

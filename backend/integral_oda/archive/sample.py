@@ -162,12 +162,14 @@ def _run(command: list[str], aside: Path, output: int, report: Report) -> int:
 
 
 def _size(folder: Path) -> int:
+    """Bytes below a folder in which files come and go."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:
-            continue
+    for below, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(below) / name).stat().st_size
+            except FileNotFoundError:
+                continue
     return total
 
 
