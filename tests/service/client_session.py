@@ -44,6 +44,11 @@ seen["curves"] = {
 }
 seen["attributes"] = curves._n_list
 
+ranged = {name: value for name, value in shared.items() if name != "scw_list"}
+ranged |= {"T1": "2008-03-24T00:00:00", "T2": "2008-03-26T00:00:00", "radius": 10.0, "max_pointings": 2}
+by_time = disp.get_product(product="isgri_image", **ranged).mosaic_image_0_mosaic
+seen["exposures"] = [float(product.data_unit[5].data.max()) for product in (mosaic, by_time)]
+
 none = disp.get_product(product="isgri_image", **{**shared, "detection_threshold": None})
 seen["none_is_the_default"] = len(none._p_list)
 
@@ -60,6 +65,7 @@ def refused(kind, **changed):
 seen["errors"] = {
     "energy": refused("isgri_image", E1_keV=5),
     "token": refused("isgri_image", token="wrong"),
+    "nothing": refused("isgri_image", scw_list=[], T1="2003-01-01T00:00:00", T2="2003-01-02T00:00:00"),
     "window": refused("isgri_image", scw_list=["999900010010.001"]),
 }
-print("SEEN" + json.dumps(seen))
+sys.stdout.write("SEEN" + json.dumps(seen) + "\n")

@@ -41,6 +41,11 @@ def test_the_catalogue_makes_the_round_trip(seen):
     assert "isgri_lc_0_Crab" in found["attributes"]
 
 
+def test_windows_are_found_by_time_and_field(seen):
+    listed, chosen = seen[0]["exposures"]
+    assert chosen == pytest.approx(listed)
+
+
 def test_none_is_the_default(seen):
     assert seen[0]["none_is_the_default"] == 2
 
@@ -50,6 +55,7 @@ def test_errors_of_each_kind(seen):
     assert errors["energy"][0] == "RequestNotUnderstood"
     assert "15 - 800 keV" in errors["energy"][1]
     assert errors["token"][0] == "Unauthorized"
+    assert errors["nothing"][0] == "FailedToFindAnyUsefulResults"
     assert errors["window"][0] == "RemoteException"
     assert "999900010010.001" in errors["window"][1]
 

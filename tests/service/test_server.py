@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 SHARED = {"instrument": "isgri", "query_type": "Real", "session_id": "S" * 16, "query_status": "new"}
-BAND = {"E1_keV": 20, "E2_keV": 40}
+BAND = {"E1_keV": 20, "E2_keV": 45}
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from integral_oda import __version__
 from integral_oda.archive.tree import EVENTS_FILE, Archive
@@ -98,6 +98,11 @@ class Ticket:
         """The science windows."""
         return list(self.query["scw_list"])
 
+    @classmethod
+    def without_windows(cls, owner: str, product: str, parameters: Mapping[str, Any], kind: str) -> Self:
+        """Ticket of a request that no science window fits; it is not kept."""
+        return cls(_ticket_id(owner, product, parameters), owner, product, parameters, kind, {"scw_list": []})
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -147,7 +152,7 @@ class Desk:
         UnavailableError
             If too many requests wait already.
         """
-        name = digest({"owner": owner, "product": product, "parameters": parameters})[:16]
+        name = _ticket_id(owner, product, parameters)
         ticket = Ticket(name, owner, product, parameters, kind, query, keep, "", time.time(), _VERSIONS)
         with self._lock:
             known = self._open.get(name) or self._read(name)
@@ -300,6 +305,10 @@ class Desk:
             ticket = self._read(path.stem)
             if ticket is not None:
                 yield ticket
+
+
+def _ticket_id(owner: str, product: str, parameters: Mapping[str, Any]) -> str:
+    return digest({"owner": owner, "product": product, "parameters": parameters})[:16]
 
 
 def _changed_since(moment: float, root: Path, windows: list[str]) -> bool:

@@ -15,13 +15,15 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
-from integral_oda.errors import DataError, IntegralOdaError, RequestError, UnavailableError
+from integral_oda.errors import DataError, IntegralOdaError, NothingLeftError, RequestError, UnavailableError
 from integral_oda.service.access import owner_of
 from integral_oda.service.answers import api_code, encode_products, envelope, error_reply
 from integral_oda.service.catalogues import table_rows
 from integral_oda.service.desk import ForbiddenError, Standing, Ticket
+from integral_oda.service.encoding import reply_text
 from integral_oda.service.openapi import openapi_document
 from integral_oda.service.parameters import INSTRUMENT, PRODUCTS, PROTOCOL_NAMES, describe, unknown_names
+from integral_oda.service.pointings import convert_time, window_list
 from integral_oda.service.requests import build_query, parameters_of, sources_of
 from integral_oda.service.rooms import Rooms
 
@@ -35,6 +37,8 @@ _STATUS: tuple[tuple[type[IntegralOdaError], int], ...] = (
     (DataError, 404),
     (IntegralOdaError, 507),
 )
+NOTHING_FOUND = "failed: get dataserver products "
+"""What the client knows as `FailedToFindAnyUsefulResults`."""
 _LARGEST_UPLOAD = 4 * 2**20
 
 
@@ -113,8 +117,7 @@ class RunAnalysis(ServiceHandler):
         try:
             fields = self.fields()
             ticket = await asyncio.to_thread(self._ticket, fields)
-            standing = await asyncio.to_thread(self.rooms.desk.standing, ticket)
-            products, standing = await self._products(ticket, standing)
+            products, standing = await self._products(ticket)
         except IntegralOdaError as error:
             self.refuse(error)
             return
@@ -136,10 +139,13 @@ class RunAnalysis(ServiceHandler):
     def _new(self, fields: Mapping[str, list[str]]) -> Ticket:
         product, parameters = parameters_of({**fields, **self._uploaded_windows()})
         sources = sources_of(parameters) or self._uploaded_sources()
-        windows = self.rooms.windows(parameters)
+        asked = {**parameters.model_dump(mode="json"), "user_catalog": [list(row) for row in sources]}
+        try:
+            windows = self.rooms.windows(parameters)
+        except NothingLeftError:
+            return Ticket.without_windows(self.owner, product, asked, parameters.kind)
         self.rooms.desk.check_windows(windows)
         query = build_query(parameters, windows, sources, self.rooms.catalogues)
-        asked = {**parameters.model_dump(mode="json"), "user_catalog": [list(row) for row in sources]}
         names = tuple(row[0] for row in sources)
         values = query.model_dump(mode="json")
         return self.rooms.desk.ask(self.owner, product, asked, parameters.kind, values, names)
@@ -156,7 +162,10 @@ class RunAnalysis(ServiceHandler):
         content = self._upload("user_scw_list_file")
         return {} if content is None else {"scw_list": content.decode("ascii", "replace").split()}
 
-    async def _products(self, ticket: Ticket, standing: Standing) -> tuple[bytes, Standing]:
+    async def _products(self, ticket: Ticket) -> tuple[bytes, Standing]:
+        if not ticket.windows:
+            return b"{}", Standing("failed", NOTHING_FOUND)
+        standing = await asyncio.to_thread(self.rooms.desk.standing, ticket)
         if standing.status != "done":
             return b"{}", standing
         try:
@@ -282,14 +291,27 @@ class DownloadProducts(ServiceHandler):
         return content.getvalue()
 
 
+class WindowList(ServiceHandler):
+    """Science windows of a time range."""
+
+    async def get(self, readiness: str, start: str, stop: str) -> None:
+        """Answer with a list of windows."""
+        try:
+            index = await asyncio.to_thread(self.rooms.pointings)
+            windows = window_list(index, readiness, start, stop, self.fields())
+        except IntegralOdaError as error:
+            self.refuse(error)
+            return
+        self.finish(reply_text(windows))
+
+
 class ConvertTime(ServiceHandler):
     """One way to write a time from another."""
 
-    @allow_unauthenticated
-    def get(self, given: str, value: str, wanted: str) -> None:
+    async def get(self, given: str, value: str, wanted: str) -> None:
         """Answer with the time as text."""
         try:
-            text = self.rooms.convert_time(given, value, wanted)
+            text = await asyncio.to_thread(convert_time, self.rooms.pointings, given, value, wanted)
         except IntegralOdaError as error:
             self.refuse(error)
             return
@@ -346,6 +368,7 @@ def handlers(base_url: str) -> list[tuple[str, type[ServiceHandler]]]:
         (rf"{root}/resolve_name", ResolveName),
         (rf"{root}/inspect-state", InspectState),
         (rf"{root}/download_products", DownloadProducts),
+        (rf"{root}/api/v1.0/scwlist/{segment}/{segment}/{segment}", WindowList),
         (rf"{root}/api/v1.0/converttime/{segment}/{segment}/{segment}", ConvertTime),
         (rf"{root}/openapi.json", OpenApi),
         (rf"{root}/.*", NotHere),

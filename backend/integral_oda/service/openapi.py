@@ -6,6 +6,7 @@ from typing import Any
 
 from integral_oda import __version__
 from integral_oda.service.parameters import PRODUCTS
+from integral_oda.service.pointings import TIME_FORMATS
 
 __all__ = ["openapi_document"]
 
@@ -46,6 +47,8 @@ def openapi_document(prefix: str) -> dict[str, Any]:
     }
     product = [("product_type", {"type": "string"})]
     token = [("token", {"type": "string"})]
+    segments = {"readiness": {"type": "string", "enum": ["cons", "nrt", "any"]}, "T1": _TEXT, "T2": _TEXT}
+    cone = [(name, {"type": "number"}) for name in ("ra", "dec", "radius", "min_good_isgri")]
     times = {"informat": _FORMAT, "intime": _TEXT, "outformat": _FORMAT}
     paths = {
         "/": {"get": _operation("Status page", _reply("string", "text/html"), token)},
@@ -61,8 +64,11 @@ def openapi_document(prefix: str) -> dict[str, Any]:
                 "Product files", _reply("string", "application/gzip"), [("job_id", _TEXT), ("file_list", _TEXT), *token]
             )
         },
+        "/api/v1.0/scwlist/{readiness}/{T1}/{T2}": {
+            "get": _operation("Science windows of a time range", _WINDOWS, [*cone, *token], segments)
+        },
         "/api/v1.0/converttime/{informat}/{intime}/{outformat}": {
-            "get": _operation("A time in another form", _reply("string", "text/plain"), [], times)
+            "get": _operation("A time in another form", _reply("string", "text/plain"), token, times)
         },
         "/openapi.json": {"get": _operation("This description", _reply("object"), [])},
     }
@@ -71,7 +77,7 @@ def openapi_document(prefix: str) -> dict[str, Any]:
 
 
 _TEXT: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 80}
-_FORMAT: dict[str, Any] = {"type": "string", "enum": ["UTC", "IJD", "MJD"]}
+_FORMAT: dict[str, Any] = {"type": "string", "enum": list(TIME_FORMATS)}
 
 
 def _product_fields() -> dict[str, dict[str, Any]]:
@@ -97,6 +103,9 @@ def _operation(
 
 def _reply(kind: str, media: str = "application/json") -> dict[str, Any]:
     return {"description": "done", "content": {media: {"schema": {"type": kind}}}}
+
+
+_WINDOWS = {"description": "done", "content": {"application/json": {"schema": {"type": ["array", "object"]}}}}
 
 
 def _form(fields: dict[str, dict[str, Any]]) -> dict[str, Any]:

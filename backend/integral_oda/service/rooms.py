@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from integral_oda import __version__
 from integral_oda.errors import RequestError
-from integral_oda.query import MJD_OF_IJD_0, parse_time
+from integral_oda.query import ImageQuery, make_query
 from integral_oda.service.answers import ReplyCache
 from integral_oda.service.desk import Desk, Limits, Ticket
 from integral_oda.service.parameters import Parameters
 
 if TYPE_CHECKING:
+    from integral_oda.archive.pointings import PointingIndex
     from integral_oda.catalog.reference import CatalogSource
 
 __all__ = ["Rooms"]
 
-_TIME_FORMATS = ("UTC", "IJD", "MJD")
+_LONGEST_NAME = 200
 
 
 @dataclass
@@ -44,32 +45,36 @@ class Rooms:
         self.versions = {"integral_oda": __version__}
 
     def windows(self, parameters: Parameters) -> tuple[str, ...]:
-        """Science windows of a request: its list, else those of its time range around its position."""
+        """Science windows of a request: its list, else those of its time range around its position.
+
+        Raises
+        ------
+        NothingLeftError
+            If there is none.
+        """
         if parameters.scw_list:
             return parameters.scw_list
-        raise RequestError("scw_list", "", "a list of science windows")
+        from integral_oda.archive.plan import Target
+        from integral_oda.selection import select_windows
+
+        names = ("T1", "T2", "T_format", "RA", "DEC", "radius", "max_pointings")
+        query = make_query(ImageQuery, **{name: getattr(parameters, name) for name in names})
+        target = Target(parameters.src_name, parameters.RA, parameters.DEC)
+        return select_windows(query, self.archive, target)[0].scw_list
 
     def resolve(self, name: str) -> CatalogSource:
         """Source of a name."""
-        from integral_oda.catalog.reference import resolve
+        from integral_oda.catalog.names import resolve_name
 
-        if not name.strip() or len(name) > 200:
-            raise RequestError("name", name[:40], "the name of a source")
-        return resolve(name)
+        if not name.strip() or len(name) > _LONGEST_NAME:
+            raise RequestError("name", name[:40], f"the name of a source, at most {_LONGEST_NAME} characters")
+        return resolve_name(name, archive=self.archive).source
 
-    def convert_time(self, given: str, value: str, wanted: str) -> str:
-        """Write a time, UTC (ISO), IJD or MJD (both TT), in another of these forms."""
-        from astropy.time import Time
+    def pointings(self) -> PointingIndex:
+        """Pointings of the archive."""
+        from integral_oda.archive.indexing import archive_index
 
-        for name, kind in (("informat", given), ("outformat", wanted)):
-            if kind not in _TIME_FORMATS:
-                raise RequestError(name, kind[:20], ", ".join(_TIME_FORMATS))
-        try:
-            ijd = parse_time(value)
-        except ValueError as exc:
-            raise RequestError("intime", value[:40], str(exc)) from None
-        moment = Time(ijd + MJD_OF_IJD_0, format="mjd", scale="tt")
-        return {"UTC": moment.utc.isot, "IJD": f"{ijd:.9f}", "MJD": f"{moment.mjd:.9f}"}[wanted]
+        return archive_index(self.archive)
 
     def records(self, owner: str, name: str = "") -> list[dict[str, Any]]:
         """The requests of a user, the newest first; or one of them."""
