@@ -43,7 +43,8 @@ _HINTS = {
     "time_bin": "0.001 s to 1e7 s",
 }
 _SECOND_IN_ROW = ("DEC", "E2_keV")
-_FOLDED = ("catalog", "gti", "phase", "rate_range", "rate_bin", "more_bands", "binning", "bin_edges", "barycentre")
+_FOLDED = ("catalog", "gti", "phase", "rate_range", "rate_bin", "more_bands", "binning", "bin_edges", "barycentre",
+           "bursts", "events", "fold", "period_search", "epoch_correction")  # fmt: skip
 _SEPARATORS = {"bands": ("-", ", "), "at": (",", "; "), "gti": (",", "; ")}
 _SERVER_KEYS = ("theme", "template", "voila-theme", "voila-template")
 _SPELLED = {"band": "bands"}

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageProducts", "LightCurveProducts", "Products", "QualityProducts", "analyse", "plan_query"]
 
-_PRODUCT_SUFFIXES = (".fits", ".png", ".reg", ".html")
+_PRODUCT_SUFFIXES = (".fits", ".ecsv", ".png", ".reg", ".html")
 
 
 @overload
@@ -177,7 +177,7 @@ def _summary(query: Query, request: Request, execution: Execution, folder: Path,
         **({} if request.plan is None else {"selection": request.plan.summary()}),
         "sources": lists.get("sources", []),
         "noise": lists.get("noise", []),
-        **{name: lists[name] for name in ("references", "verdict", "reasons") if name in lists},
+        **{name: lists[name] for name in ("references", "verdict", "reasons", "bursts", "timing") if name in lists},
         "nodes": {"computed": execution.computed, "restored": execution.restored, "failed": execution.failed},
         "seconds": round(seconds, 3),
         "versions": software_versions(),

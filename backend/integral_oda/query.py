@@ -34,6 +34,9 @@ _SCW_ID = re.compile(r"\d{12}(\.\d{3})?")
 _GTI_RULE = "good time needs START < STOP, each IJD, MJD above 40000 (both TT) or ISO UTC such as 2022-10-12T15:20:00"
 _PHASE_RULE = "needs EPOCH (MJD, TT), PERIOD from 0.01 to 1e9 s, START and STOP of the phase, different and from 0 to 1"
 _RATE_RULE = "needs LOW,HIGH in counts/s with LOW < HIGH"
+_FOLD_RULE = "needs PERIOD in s, from 0.001 to 1e9, and perhaps its derivative (s/s) and EPOCH of phase 0 (MJD)"
+_SEARCH_RULE = "needs LOW,HIGH with 0.001 <= LOW < HIGH <= 1e5 s"
+_SHORTEST_FOLD_S = 0.001
 _EDGES_RULE = "bin edges are at least two times that rise, each IJD, MJD above 40000 (both TT) or ISO UTC"
 _SHORTEST_PERIOD_S, _LONGEST_PERIOD_S = 0.01, 1e9
 _LEAST_MJD, _GREATEST_MJD = 40000.0, 100000.0
@@ -161,6 +164,32 @@ def _scw_ids(value: Any) -> Any:
     return tuple(dict.fromkeys(full))
 
 
+def _ephemeris(value: Any) -> Any:
+    try:
+        period, *rest = [None if part is None else float(part) for part in _parts(value)]
+    except (TypeError, ValueError):
+        raise ValueError(_FOLD_RULE) from None
+    derivative, epoch = ([*rest, None, None])[:2]
+    known = period is not None and _SHORTEST_FOLD_S <= period <= _LONGEST_PERIOD_S and len(rest) <= 2
+    if not (known and abs(derivative or 0.0) < 1 and (epoch is None or _LEAST_MJD < epoch < _GREATEST_MJD)):
+        raise ValueError(_FOLD_RULE)
+    return period, derivative or 0.0, epoch
+
+
+def _period_range(value: Any) -> Any:
+    try:
+        low, high = (float(part) for part in _parts(value))
+    except (TypeError, ValueError):
+        raise ValueError(_SEARCH_RULE) from None
+    if not _SHORTEST_FOLD_S <= low < high <= 1e5:
+        raise ValueError(_SEARCH_RULE)
+    return low, high
+
+
+def _parts(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else value
+
+
 def _bands(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -182,6 +211,8 @@ EnergyKeV = Annotated[float, AfterValidator(_energy)]
 ScwList = Annotated[tuple[str, ...], BeforeValidator(_scw_ids)]
 GoodTimes = Annotated[tuple[tuple[float, float], ...], BeforeValidator(_intervals), AfterValidator(_in_order)]
 Phase = Annotated[tuple[float, float, float, float], BeforeValidator(_phase)]
+Ephemeris = Annotated[tuple[float, float, float | None], BeforeValidator(_ephemeris)]
+PeriodRange = Annotated[tuple[float, float], BeforeValidator(_period_range)]
 Bands = Annotated[tuple[tuple[EnergyKeV, EnergyKeV], ...], BeforeValidator(_bands)]
 Edges = Annotated[tuple[float, ...], BeforeValidator(_edges)]
 RateRange = Annotated[tuple[float, float], BeforeValidator(_rate_range)]
@@ -285,6 +316,16 @@ class LightCurveQuery(Query):
         Edges of the bins, IJD, in place of ``binning``.
     barycentre : bool
         Times at the barycentre of the solar system (TDB).
+    bursts : bool
+        Search for bursts of the source, in the first band.
+    events : bool
+        Write the events with what each is worth for the source, in the first band.
+    fold : tuple of float or None
+        Period (s), its derivative (s/s) and epoch (MJD in the frame of the times) to fold the events with.
+    period_search : tuple of float or None
+        Shortest and longest period, s.
+    epoch_correction : bool
+        Make rates of different epochs comparable.
     """
 
     E1_keV: EnergyKeV = Field(28.0, title="Lower energy [keV]")
@@ -294,6 +335,11 @@ class LightCurveQuery(Query):
     binning: Literal["fixed", "scw", "revolution", "blocks"] = Field("fixed", title="Binning")
     bin_edges: Edges = Field((), title="Bin edges")
     barycentre: bool = Field(False, title="Barycentric times")
+    bursts: bool = Field(False, title="Burst search")
+    events: bool = Field(False, title="Event list")
+    fold: Ephemeris | None = Field(None, title="Fold with PERIOD,DERIVATIVE,EPOCH")
+    period_search: PeriodRange | None = Field(None, title="Period search LOW,HIGH [s]")
+    epoch_correction: bool = Field(False, title="Epoch correction")
 
     @model_validator(mode="after")
     def _bands_point_up(self) -> Self:
@@ -305,7 +351,29 @@ class LightCurveQuery(Query):
     def _blocks_have_a_source(self) -> Self:
         if self.binning == "blocks" and self.src_name is None and self.RA is None:
             raise ValueError("binning = blocks needs the source whose changes are meant: src_name, or RA and DEC")
+        wanted = [name for name in ("bursts", "events", "fold", "period_search") if getattr(self, name)]
+        if wanted and self.src_name is None and self.RA is None:
+            raise ValueError(f"{wanted[0]} needs the source that is meant: src_name, or RA and DEC")
         return self
+
+    def check_osa(self) -> None:
+        """Refuse what only the native engine does.
+
+        Raises
+        ------
+        RequestError
+            Naming the first such parameter.
+        """
+        own = ("more_bands", "bin_edges", "barycentre", "bursts", "events", "fold", "period_search")
+        given = [name for name in own if getattr(self, name)] + ["binning"] * (self.binning != "fixed")
+        if given:
+            raise RequestError(given[0], getattr(self, given[0]), "with the engine osa, leave it out; native does it")
+
+    @property
+    def folding(self) -> dict[str, Any]:
+        """What is to be made of the event list."""
+        given = {"fold": self.fold, "period_search": self.period_search}
+        return {name: list(value) for name, value in given.items() if value}
 
     @property
     def band(self) -> EnergyBand:

@@ -194,8 +194,19 @@ def _light_curve(query: LightCurveQuery, subject: _Subject) -> Node:
     from integral_oda.engines.native.graph import Curves, light_curve_graph
 
     if query.engine == "osa":
+        query.check_osa()
         return _osa(query, subject).light_curves(query.band, query.time_bin, subject.asked)
-    curves = Curves(query.energy_bands, query.bins, subject.asked, query.together, query.barycentre)
+    curves = Curves(
+        bands=query.energy_bands,
+        bins=query.bins,
+        source=subject.asked,
+        together=query.together,
+        barycentre=query.barycentre,
+        bursts=query.bursts,
+        events=query.events,
+        joining={"epoch_correction": True} if query.epoch_correction else {},
+        folding=query.folding,
+    )
     return light_curve_graph(subject.archive, subject.windows, curves, subject.extra, subject.time)
 
 

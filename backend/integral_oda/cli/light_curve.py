@@ -28,6 +28,17 @@ def light_curve_command(
         str, typer.Option("--binning", help="fixed | scw | revolution | blocks, or @FILE with bin edges, one a line.")
     ] = "fixed",
     barycentre: Annotated[bool, typer.Option("--barycentre", help="Times at the solar system's barycentre.")] = False,
+    bursts: Annotated[bool, typer.Option("--bursts", help="Search for bursts of --source.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Write the events of --source with their weights.")] = False,
+    fold: Annotated[
+        str | None, typer.Option("--fold", metavar="PERIOD[,DERIVATIVE[,EPOCH]]", help="Fold: s, s/s, MJD of phase 0.")
+    ] = None,
+    period_search: Annotated[
+        str | None, typer.Option("--period-search", metavar="LOW,HIGH", help="Search for a period, seconds.")
+    ] = None,
+    epoch_correction: Annotated[
+        bool, typer.Option("--epoch-correction", help="Make rates of different epochs comparable.")
+    ] = False,
 ) -> None:
     """Make light curves: of one source, or of every source of the field."""
     from integral_oda.query import LightCurveQuery, make_query, parse_band
@@ -35,7 +46,8 @@ def light_curve_command(
     first, *more = [parse_band(text) for text in band] if band else [(e1, e2)]
     bins = {"bin_edges": _bin_edges(binning)} if binning.startswith("@") else {"binning": binning}
     query = make_query(LightCurveQuery, E1_keV=first[0], E2_keV=first[1], more_bands=more or None, time_bin=time_bin,
-                       barycentre=barycentre, **bins, **selection.parameters)  # fmt: skip
+                       barycentre=barycentre, bursts=bursts, events=events, fold=fold, period_search=period_search,
+                       epoch_correction=epoch_correction, **bins, **selection.parameters)  # fmt: skip
     summary = way.carry_out(query)
     if summary and not way.as_json:
         for name in summary["files"]:

@@ -21,7 +21,7 @@ __all__ = ["DAY_S", "BinnedRates", "Estimator", "fit_bins"]
 DAY_S = 86400.0
 SMOOTHED_COUNTS = 2000.0
 """The background level that errors are made with is a mean over neighbouring bins with so many counts together."""
-_BELIEVED_SIGMAS = 3.0
+_BELIEVED_SIGMAS = 4.0
 
 
 @dataclass(frozen=True)

@@ -52,11 +52,15 @@ MOSAIC_SUM = DeclaredStep("MOSAIC_SUM", "1", f"{_NATIVE}.mosaic_sum:SumImages", 
 MOSAIC = DeclaredStep("MOSAIC", "3", f"{_NATIVE}.gather:Mosaic", tolerant=True)
 LCR = DeclaredStep("LCR", "3", f"{_NATIVE}.timing:Lcr")
 LCR_JOIN = DeclaredStep("LCR_JOIN", "2", f"{_NATIVE}.timing:JoinLcr", tolerant=True)
+BURST = DeclaredStep("BURST", "1", f"{_NATIVE}.source_events:Bursts")
+BURST_JOIN = DeclaredStep("BURST_JOIN", "1", f"{_NATIVE}.source_events:JoinBursts", tolerant=True)
+EVT = DeclaredStep("EVT", "1", f"{_NATIVE}.source_events:SourceEvents")
+EVT_JOIN = DeclaredStep("EVT_JOIN", "1", f"{_NATIVE}.source_events:JoinSourceEvents", tolerant=True)
 STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
 QUALITY = DeclaredStep("QUALITY", "2", f"{_NATIVE}.quality:Quality")
 PACK_QUALITY = DeclaredStep("PACK_QUALITY", "2", f"{_NATIVE}.quality:PackQuality", product=True)
 PACK_IMAGE = DeclaredStep("PACK_IMAGE", "3", f"{_NATIVE}.pack:PackImage", product=True)
-PACK_LC = DeclaredStep("PACK_LC", "3", f"{_NATIVE}.pack:PackLightCurve", product=True)
+PACK_LC = DeclaredStep("PACK_LC", "3", f"{_NATIVE}.pack_timing:PackLightCurve", product=True)
 
 
 @dataclass(frozen=True)
@@ -209,6 +213,12 @@ class Curves:
         Windows that become one bin, see `integral_oda.products.joining.join_curves`.
     barycentre : bool
         Times at the barycentre of the solar system.
+    bursts, events : bool
+        Burst list and event list of the source, in the first band.
+    joining : mapping
+        Further parameters of the joined light curves: ``epoch_correction``.
+    folding : mapping
+        What is made of the event list: ``fold`` and ``period_search``.
     """
 
     bands: tuple[EnergyBand, ...]
@@ -216,12 +226,21 @@ class Curves:
     source: Position | None = None
     together: Mapping[str, Any] = field(default_factory=dict)
     barycentre: bool = False
+    bursts: bool = False
+    events: bool = False
+    joining: Mapping[str, Any] = field(default_factory=dict)
+    folding: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """Parameters of the step LCR."""
         asked = {"bands": [list(b) for b in self.bands], "bins": dict(self.bins)}
         return {**asked, "source": list(self.source) if self.source else None, **self.frame}
+
+    @property
+    def event_parameters(self) -> dict[str, Any]:
+        """Parameters of the steps BURST and EVT."""
+        return {name: value for name, value in self.parameters.items() if name != "bins"}
 
     @property
     def frame(self) -> dict[str, Any]:
@@ -237,21 +256,44 @@ def light_curve_graph(
     time: TimeSelection = EVERYTHING,
 ) -> Node:
     """Node of the light curves of some windows, of one source or of all in the field."""
-    made = []
-    for scw in windows:
-        base = _selected_nodes(archive, scw, extra, time, curves.bands[0])
-        made.append(_light_curve_node(LCR, archive, scw, base, curves))
-    return packed_light_curves(gathered_light_curves(made, curves.together))
+    bases = [_selected_nodes(archive, scw, extra, time, curves.bands[0]) for scw in windows]
+
+    def of_each(step: DeclaredStep) -> list[Node]:
+        return [_light_curve_node(step, archive, scw, base, curves) for scw, base in zip(windows, bases, strict=True)]
+
+    further = {}
+    if curves.bursts:
+        further["bursts"] = _node(BURST_JOIN, "all", {}, of_each(BURST))
+    if curves.events or curves.folding:
+        further["events"] = _node(EVT_JOIN, "all", {}, of_each(EVT))
+    joined = gathered_light_curves(of_each(LCR), curves.together, curves.joining)
+    wanted = {"event_list": True} if curves.events else {}
+    return packed_light_curves(joined, further, {**wanted, **curves.folding})
 
 
-def gathered_light_curves(curves: Sequence[Node], together: Mapping[str, Any] | None = None) -> Node:
+def gathered_light_curves(
+    curves: Sequence[Node], together: Mapping[str, Any] | None = None, further: Mapping[str, Any] | None = None
+) -> Node:
     """Node of light curves joined by source and band, whichever engine they come from."""
-    return _node(LCR_JOIN, "all", {"together": dict(together or {})}, curves)
+    return _node(LCR_JOIN, "all", {"together": dict(together or {}), **(further or {})}, curves)
 
 
-def packed_light_curves(joined: Node) -> Node:
-    """Node of the product files of light curves."""
-    return _node(PACK_LC, "all", {}, [joined])
+def packed_light_curves(
+    joined: Node, further: Mapping[str, Node] | None = None, parameters: Mapping[str, Any] | None = None
+) -> Node:
+    """Node of the product files of light curves.
+
+    Parameters
+    ----------
+    joined : Node
+    further : mapping of str to Node
+        What else there is: ``bursts`` and ``events``.
+    parameters : mapping
+        Of the step PACK_LC.
+    """
+    others = dict(further or {})
+    named = {"further": list(others)} if others else {}
+    return _node(PACK_LC, "all", {**named, **(parameters or {})}, [joined, *others.values()])
 
 
 def _light_curve_node(step: DeclaredStep, archive: Archive, scw: str, base: Mapping[str, Any], curves: Curves) -> Node:
@@ -261,7 +303,10 @@ def _light_curve_node(step: DeclaredStep, archive: Archive, scw: str, base: Mapp
     ]
     orbit = archive.find(scw, ORBIT_FILE) if curves.barycentre else None
     inputs = [*base["events"][:3], base["field"], *shadowgrams, *widths]
-    return _node(step, scw, curves.parameters, inputs, {"orbit": orbit} if orbit else {})
+    parameters = curves.parameters if step is LCR else curves.event_parameters
+    if step is BURST:
+        orbit, parameters = None, {key: value for key, value in parameters.items() if key != "barycentre"}
+    return _node(step, scw, parameters, inputs, {"orbit": orbit} if orbit else {})
 
 
 def _selected_nodes(

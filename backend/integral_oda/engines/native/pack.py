@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from integral_oda.engines.native.image import WindowImage
-from integral_oda.products.light_curve import LightCurve, file_label, write_light_curves
 from integral_oda.products.photometry import FluxScale
-from integral_oda.products.pictures import draw_light_curves, draw_sky_image
+from integral_oda.products.pictures import draw_sky_image
 from integral_oda.products.sensitivity import write_sensitivity_maps
 from integral_oda.products.sky_image import SkyImage, write_sky_images
 from integral_oda.products.source_list import write_regions, write_source_list
 
-__all__ = ["LISTS_FILE", "PackImage", "PackLightCurve"]
+__all__ = ["LISTS_FILE", "PackImage"]
 
 LISTS_FILE = "lists.json"
 
@@ -53,35 +52,3 @@ def _references(image: SkyImage) -> dict[str, Any]:
     """What the mCrab and erg/cm2/s of a band refer to."""
     scale = FluxScale.from_cards(image.keywords, image.band)
     return {"e1_kev": image.band.e1_kev, "e2_kev": image.band.e2_kev, **scale.references}
-
-
-class PackLightCurve:
-    """``isgri_lc_<SRC>.fits`` of every source and ``lightcurve.png``."""
-
-    def compute(
-        self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]
-    ) -> list[LightCurve]:
-        """Hand the light curves on."""
-        (curves,) = inputs
-        result: list[LightCurve] = curves
-        return result
-
-    def save(self, value: list[LightCurve], folder: Path) -> None:
-        """Write the product files."""
-        of_source: dict[str, list[LightCurve]] = {}
-        for curve in value:
-            of_source.setdefault(curve.name, []).append(curve)
-        for name, curves in of_source.items():
-            write_light_curves(folder / f"isgri_lc_{file_label(name)}.fits", curves)
-        draw_light_curves(folder / "lightcurve.png", value)
-        lists = {"sources": [_source_entry(curves) for curves in of_source.values()]}
-        (folder / LISTS_FILE).write_text(json.dumps(lists), encoding="utf-8")
-
-    def load(self, folder: Path) -> Path:
-        """Give the folder of the product files."""
-        return folder
-
-
-def _source_entry(curves: Sequence[LightCurve]) -> dict[str, Any]:
-    first = curves[0]
-    return {"name": first.name, "ra_deg": first.ra_deg, "dec_deg": first.dec_deg}

@@ -20,6 +20,7 @@ from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.epochs import OSA_SEAM_IJD, SENSITIVITY_SOURCE, sensitivity_factor
 from integral_oda.instrument.response import crab_rate
 from integral_oda.products.joining import join_curves
 from integral_oda.products.light_curve import (
@@ -128,7 +129,8 @@ class JoinLcr:
         for _, curves in inputs:
             for curve in curves:
                 groups.setdefault((curve.name, curve.band), []).append(curve)
-        return [join_curves(curves, parameters.get("together")) for curves in groups.values()]
+        joined = [join_curves(curves, parameters.get("together")) for curves in groups.values()]
+        return [_of_epochs(curve, correct=bool(parameters.get("epoch_correction"))) for curve in joined]
 
     def save(self, value: list[LightCurve], folder: Path) -> None:
         """Write the curves."""
@@ -137,6 +139,19 @@ class JoinLcr:
     def load(self, folder: Path) -> list[LightCurve]:
         """Read the curves."""
         return load_light_curves(folder)
+
+
+def _of_epochs(curve: LightCurve, *, correct: bool) -> LightCurve:
+    """Light curve with its rates made comparable between epochs where that is asked, and a seam between OSAs told."""
+    if not len(curve):
+        return curve
+    keywords = dict(curve.keywords)
+    if curve.time_ijd[0] < OSA_SEAM_IJD < curve.time_ijd[-1]:
+        keywords["OSASEAM"] = OSA_SEAM_IJD
+    if correct:
+        keywords |= {"EPOCHCOR": True, "EPOCHSRC": SENSITIVITY_SOURCE}
+        curve = curve.scaled(sensitivity_factor(curve.time_ijd))
+    return replace(curve, keywords=keywords)
 
 
 def save_light_curves(curves: Sequence[LightCurve], folder: Path) -> None:
