@@ -6,13 +6,14 @@ import importlib
 import json
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from integral_oda.errors import DataError, NothingLeftError, UnavailableError
 from integral_oda.folders import store_root
 from integral_oda.query import ImageQuery, LightCurveQuery, QualityQuery, Query
-from integral_oda.request import Request, nothing_left, prepare
+from integral_oda.request import Request, Selection, nothing_left, prepare
 from integral_oda.results import (
     PRODUCTS,
     PROVENANCE_FILE,
@@ -173,7 +174,7 @@ def _summary(query: Query, request: Request, execution: Execution, folder: Path,
     return {
         "query": query.model_dump(mode="json"),
         "key": execution.key(request.target),
-        "science_windows": {"used": selection.used, "left_out": selection.left_out},
+        "science_windows": _windows(selection, lists.get("left_out", [])),
         **({} if request.plan is None else {"selection": request.plan.summary()}),
         "sources": lists.get("sources", []),
         "noise": lists.get("noise", []),
@@ -183,3 +184,10 @@ def _summary(query: Query, request: Request, execution: Execution, folder: Path,
         "versions": software_versions(),
         "files": [*files, PROVENANCE_FILE, SUMMARY_FILE],
     }
+
+
+def _windows(selection: Selection, without: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Windows used and left out, those that the mosaic goes without among them."""
+    names = tuple(item["scw"] for item in without if item["scw"])
+    used = [scw for scw in selection.used if not names or not scw.startswith(names)]
+    return {"used": used, "left_out": [*selection.left_out, *without]}

@@ -12,6 +12,8 @@ from integral_oda.imaging.sky_grid import Block, DirectionGrid, Extent, ImagePla
 
 __all__ = ["MosaicPlanes", "MosaicSum"]
 
+_PLANES = ("weighted_flux", "weight", "pixel_weight", "exposure")
+
 
 @dataclass(frozen=True)
 class MosaicPlanes:
@@ -101,9 +103,23 @@ class MosaicSum:
         total = MosaicSum.empty(whole)
         for part in (self, other):
             index = part.extent.within(whole)
-            for name in ("weighted_flux", "weight", "pixel_weight", "exposure"):
+            for name in _PLANES:
                 getattr(total, name)[index] += getattr(part, name)
         return MosaicSum(*total._arrays(), images=self.images + other.images)
+
+    def reshaped(self, extent: Extent) -> MosaicSum:
+        """The same sum, its arrays those of an extent of as many pixels."""
+        planes = {name: getattr(self, name).reshape(extent.shape) for name in _PLANES}
+        return MosaicSum(extent.row, extent.column, images=self.images, **planes)
+
+    def cut(self) -> MosaicSum:
+        """The sum over the rows and columns that have been observed; all of them if none has."""
+        rows, columns = (np.flatnonzero((self.weight > 0).any(axis=axis)) for axis in (1, 0))
+        if not rows.size:
+            return self
+        part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        planes = {name: getattr(self, name)[part] for name in _PLANES}
+        return MosaicSum(self.row + int(rows[0]), self.column + int(columns[0]), images=self.images, **planes)
 
     def planes(self) -> MosaicPlanes:
         """The mosaic itself."""

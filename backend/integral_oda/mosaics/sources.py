@@ -91,7 +91,9 @@ def find_sources(
 class _Search:
     def __init__(self, images: Sequence[SkyImage]) -> None:
         self.images = images
-        self.bands = [SearchedMap(i.intensity.astype(float), i.variance.astype(float), peak_shape(i)) for i in images]
+        self.bands = [
+            SearchedMap(i.intensity.astype(float), i.variance.astype(float), peak_shape(i.keywords)) for i in images
+        ]
         self.maps = list(self.bands)
         edges = sorted(image.band for image in images)
         if len(edges) > 1 and all(low[1] <= high[0] for low, high in pairwise(edges)):

@@ -48,8 +48,8 @@ REF_I = DeclaredStep("REF_I", "1", f"{_NATIVE}.image:RefI")
 BIN_I = DeclaredStep("BIN_I", "3", f"{_NATIVE}.image:BinI")
 BKG_I = DeclaredStep("BKG_I", "2", f"{_NATIVE}.image:BkgI")
 IMA = DeclaredStep("IMA", "4", f"{_NATIVE}.image:Ima")
-MOSAIC_SUM = DeclaredStep("MOSAIC_SUM", "1", f"{_NATIVE}.mosaic_sum:SumImages", tolerant=True)
-MOSAIC = DeclaredStep("MOSAIC", "3", f"{_NATIVE}.gather:Mosaic", tolerant=True)
+MOSAIC_SUM = DeclaredStep("MOSAIC_SUM", "2", f"{_NATIVE}.mosaic_sum:SumImages", tolerant=True)
+MOSAIC = DeclaredStep("MOSAIC", "4", f"{_NATIVE}.gather:Mosaic", tolerant=True)
 LCR = DeclaredStep("LCR", "3", f"{_NATIVE}.timing:Lcr")
 LCR_JOIN = DeclaredStep("LCR_JOIN", "2", f"{_NATIVE}.timing:JoinLcr", tolerant=True)
 BURST = DeclaredStep("BURST", "1", f"{_NATIVE}.source_events:Bursts")
@@ -122,14 +122,21 @@ def image_graph(
     images = []
     for scw in windows:
         base = _selected_nodes(archive, scw, extra, time, bands[0])
-        asked = [list(p) for p in _in_field(archive, scw, at)]
+        # Several windows are searched and measured in their mosaic: theirs alone keep for any question.
+        asked = [list(p) for p in _in_field(archive, scw, at)] if len(windows) == 1 else []
         parameters = {"bands": [list(b) for b in bands], "threshold": threshold, "at": asked}
         calibration = _of(base["files"], "ic_effi", "ic_arf", "ic_rmf")
         images.append(_node(IMA, scw, parameters, _all_bands(scw, base, bands), calibration))
-    return packed_image(gathered_images(archive, images))
+    return packed_image(gathered_images(archive, images, threshold, extra, at))
 
 
-def gathered_images(archive: Archive, images: Sequence[Node]) -> Node:
+def gathered_images(
+    archive: Archive,
+    images: Sequence[Node],
+    threshold: float,
+    extra: Sequence[Position] = (),
+    at: Sequence[Position] = (),
+) -> Node:
     """Node of the mosaic of images, whichever engine they come from.
 
     Many are added up as partial sums, on a grid that a few windows more or less do not move.
@@ -137,11 +144,12 @@ def gathered_images(archive: Archive, images: Sequence[Node]) -> Node:
     if len(images) == 1:
         return _node(MOSAIC, "all", {}, images)
     where = {"tangent": _tangent_point({scw: _axis_of(archive, scw) for scw in (image.scope for image in images)})}
+    search = {"threshold": threshold, "extra": [list(p) for p in extra], "at": [list(p) for p in at]}
     return gather_as_tree(
         images,
         lambda some: _node(MOSAIC_SUM, "all", where, some),
         WINDOWS_TOGETHER,
-        lambda some: _node(MOSAIC, "all", where, some),
+        lambda some: _node(MOSAIC, "all", {**where, **search}, some),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,11 +140,14 @@ class WindowImage:
     sources : list of Source
     noise : list of dict
         One a band, as in ``summary.json``.
+    left_out : list of dict
+        Science windows (``scw``) that a mosaic goes without, and the ``reason``.
     """
 
     images: list[SkyImage]
     sources: list[Source]
     noise: list[dict[str, Any]]
+    left_out: list[dict[str, str]] = field(default_factory=list)
 
 
 class Ima:
@@ -191,6 +194,7 @@ def save_window_image(value: WindowImage, folder: Path) -> None:
         "sources": [source.as_dict() for source in value.sources],
         "noise": value.noise,
         "keywords": [dict(image.keywords) for image in value.images],
+        "left_out": value.left_out,
     }
     (folder / "lists.json").write_text(json.dumps(lists), encoding="utf-8")
 
@@ -206,7 +210,7 @@ def load_window_image(folder: Path) -> WindowImage:
     sources = [source_from_dict(values) for values in lists["sources"]]
     kept = zip(read_sky_images(folder / "images.fits"), lists["keywords"], strict=True)
     images = [replace(image, keywords=keywords) for image, keywords in kept]
-    return WindowImage(images, sources, lists["noise"])
+    return WindowImage(images, sources, lists["noise"], lists.get("left_out", []))
 
 
 def band_maps(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand) -> tuple[SkyMaps, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from integral_oda.imaging.mosaic import MosaicSum
 from integral_oda.imaging.resampling import Resampler
 from integral_oda.imaging.sky_grid import Extent, PlaneGrid
 from integral_oda.instrument.energy import EnergyBand
+from integral_oda.mosaics.inputs import NOISE_LIMIT
 from integral_oda.products.sky_grid import SkyGrid, gnomonic_wcs, image_extent, image_plane
 from integral_oda.products.sky_image import SkyImage
-from integral_oda.products.source_list import Source, source_from_dict
 
 __all__ = ["PartialMosaic", "SumImages", "WindowLists", "add_up"]
 
@@ -31,21 +31,19 @@ class WindowLists:
 
     Attributes
     ----------
-    sources : list of Source
     noise : list of dict
         One a band, as in ``summary.json``.
     keywords : list of dict
         FITS keywords of the image, one a band.
     """
 
-    sources: list[Source]
     noise: list[dict[str, Any]]
     keywords: list[dict[str, Any]]
 
     @classmethod
     def of(cls, window: WindowImage) -> WindowLists:
         """Lists of a window's images."""
-        return cls(window.sources, window.noise, [dict(image.keywords) for image in window.images])
+        return cls(window.noise, [dict(image.keywords) for image in window.images])
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,15 @@ class PartialMosaic:
         In the order in which they were added.
     lone : WindowImage or None
         The images themselves where there is but one window.
+    left_out : list of dict
+        Windows (``scw``) whose noise is too wide to be added, and the ``reason``.
     """
 
     bands: list[EnergyBand]
     sums: list[MosaicSum]
     windows: list[WindowLists]
     lone: WindowImage | None
+    left_out: list[dict[str, str]] = field(default_factory=list)
 
 
 def add_up(parts: Iterable[WindowImage | PartialMosaic], tangent: Sequence[float]) -> PartialMosaic:
@@ -82,19 +83,37 @@ def add_up(parts: Iterable[WindowImage | PartialMosaic], tangent: Sequence[float
     Raises
     ------
     DataError
-        If the bands differ.
+        If the bands differ, or no window is left.
     """
     grid = _plane_grid(tangent)
     total: PartialMosaic | None = None
+    left_out: list[dict[str, str]] = []
     for part in parts:
+        too_wide = _too_wide(part)
+        if too_wide:
+            left_out.append(too_wide)
+            continue
         whole = part if isinstance(part, PartialMosaic) else _empty(part)
+        left_out += whole.left_out
         if total is not None and total.bands != whole.bands:
             raise DataError(f"images of the bands {total.bands} and {whole.bands} cannot be added up")
         sums = [_with(grid, None if total is None else total.sums[k], part, k) for k in range(len(whole.bands))]
         windows = whole.windows if total is None else [*total.windows, *whole.windows]
         total = PartialMosaic(whole.bands, sums, windows, whole.lone if total is None else None)
-    assert total is not None
-    return total
+    if total is None:
+        raise DataError(left_out[0]["reason"])
+    return replace(total, left_out=left_out)
+
+
+def _too_wide(part: WindowImage | PartialMosaic) -> dict[str, str] | None:
+    """Which window is left out and why, if its noise is too wide."""
+    if isinstance(part, PartialMosaic):
+        return None
+    width = max(noise["significance_sigma"] for noise in part.noise)
+    if width <= NOISE_LIMIT:
+        return None
+    scw = str(part.images[0].keywords.get("SWID", ""))
+    return {"scw": scw, "reason": f"{scw}: its significance map has a width of {width:.2f}, over {NOISE_LIMIT:g}"}
 
 
 def _plane_grid(tangent: Sequence[float]) -> PlaneGrid:
@@ -145,6 +164,7 @@ class SumImages:
         rest = {
             "bands": [list(band) for band in value.bands],
             "sums": [{"row": s.row, "column": s.column, "images": s.images} for s in value.sums],
+            "left_out": value.left_out,
             "windows": [asdict(lists) for lists in value.windows],
         }
         (folder / "record.json").write_text(json.dumps(rest), encoding="utf-8")
@@ -166,10 +186,10 @@ class SumImages:
             bands=[EnergyBand(*band) for band in rest["bands"]],
             sums=[MosaicSum(**numbers, **planes) for numbers, planes in zip(rest["sums"], arrays, strict=True)],
             windows=[_window_lists(values) for values in rest["windows"]],
+            left_out=rest["left_out"],
             lone=load_window_image(folder / "lone") if (folder / "lone").is_dir() else None,
         )
 
 
 def _window_lists(values: Mapping[str, Any]) -> WindowLists:
-    sources = [source_from_dict(source) for source in values["sources"]]
-    return WindowLists(sources, values["noise"], values["keywords"])
+    return WindowLists(values["noise"], values["keywords"])

@@ -136,7 +136,7 @@ class OsaGraph:
         images = [self._image(scw, bands, threshold) for scw in self.windows]
         if "MOSAIC" in self.engines:
             read = [self._node("READ_IMA", node.scope, [node], reading) for node in images]
-            return native.packed_image(native.gathered_images(self.archive, read))
+            return native.packed_image(native.gathered_images(self.archive, read, threshold, at=at))
         search = {"search": {"MinNewSouSnr": min(6.0, threshold)}, "bands": _lists(bands)}
         mosaic = self._node("MOSAIC", "all", images, search)
         return native.packed_image(self._node("READ_IMA", "all", [mosaic], reading))
