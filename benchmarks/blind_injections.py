@@ -79,12 +79,14 @@ def analyse_window(events: EventList, dead_file: Path | None = None) -> Window:
     dead = Dead().compute([selected, good], {}, {} if dead_file is None else {"dead": dead_file})
     field = CatI().compute([selected], {}, {})
     efficiency = Effi().compute([selected, good, dead, field], {}, {})
-    models = []
+    models: list[FieldModel] = []
+    base = [selected, good, dead, efficiency, field]
+    above = {band: neighbour_band(band) for band in BANDS}
+    references = {n: RefI().compute(base, {"band": list(n)}, {}) for n in set(above.values()) if n is not None}
     for band in BANDS:
         parameters = {"band": list(band)}
-        base, above = [selected, good, dead, efficiency, field], neighbour_band(band)
-        reference = [RefI().compute(base, {"band": list(above)}, {})] if above else []
-        shadowgram = BinI().compute([*base, *reference], parameters, {})
+        known = [references[n] for n in [above[band]] if n is not None]
+        shadowgram = BinI().compute([*base, *known], parameters, {})
         widths = BkgI().compute([shadowgram, field], parameters, {})
         models.append(FieldModel(Covariance(shadowgram, widths), band_energy_kev(band)))
     return Window(selected, dead, field, efficiency, models)

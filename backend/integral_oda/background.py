@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from integral_oda.folders import archive_root, store_root
-from integral_oda.query import ImageQuery, LightCurveQuery, QualityQuery, Query, make_query
+from integral_oda.query import BackgroundQuery, ImageQuery, LightCurveQuery, QualityQuery, Query, make_query
 from integral_oda.workflow.jobs import Job, Jobs
 from integral_oda.workflow.progress import Listener
 
 __all__ = ["carry_out", "kind_of", "query_of", "submit"]
 
-_KINDS: dict[str, type[Query]] = {"image": ImageQuery, "lightcurve": LightCurveQuery, "inspect": QualityQuery}
+_KINDS: dict[str, type[Query]] = {
+    "image": ImageQuery,
+    "lightcurve": LightCurveQuery,
+    "inspect": QualityQuery,
+    "background": BackgroundQuery,
+}
 _WORK = "integral_oda.background:carry_out"
 
 

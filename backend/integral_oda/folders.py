@@ -33,3 +33,9 @@ def store_root() -> Path:
 def is_offline() -> bool:
     """True where ``INTEGRAL_ODA_OFFLINE`` says that the network is not to be used."""
     return os.environ.get("INTEGRAL_ODA_OFFLINE", "").lower() not in ("", "0", "no", "false")
+
+
+def background_root() -> Path | None:
+    """Folder of background maps: ``INTEGRAL_ODA_BACKGROUND``; none where it is not set."""
+    given = os.environ.get("INTEGRAL_ODA_BACKGROUND")
+    return Path(given) if given else None

@@ -17,8 +17,10 @@ from integral_oda.pointing_query import PointingQuery
 
 __all__ = [
     "MJD_OF_IJD_0",
+    "BackgroundQuery",
     "ImageQuery",
     "LightCurveQuery",
+    "MappedQuery",
     "QualityQuery",
     "Query",
     "make_query",
@@ -269,7 +271,19 @@ class Query(EngineChoice, PointingQuery):
         return self
 
 
-class ImageQuery(Query):
+class MappedQuery(Query):
+    """A product that maps of the background may be used for.
+
+    Attributes
+    ----------
+    background : Path or None
+        Folder of background maps (`integral-oda calibrate background`), in place of ``INTEGRAL_ODA_BACKGROUND``.
+    """
+
+    background: Path | None = Field(None, title="Background maps")
+
+
+class ImageQuery(MappedQuery):
     """A sky image in one or several energy bands.
 
     Attributes
@@ -298,7 +312,7 @@ class ImageQuery(Query):
         return tuple(EnergyBand(*band) for band in self.bands)
 
 
-class LightCurveQuery(Query):
+class LightCurveQuery(MappedQuery):
     """Light curves in one or several energy bands.
 
     Attributes
@@ -418,6 +432,33 @@ class QualityQuery(Query):
     def energy_bands(self) -> tuple[EnergyBand, ...]:
         """The bands that are looked at."""
         return EnergyBand(28.0, 80.0), EnergyBand(80.0, 200.0)
+
+
+class BackgroundQuery(Query):
+    """Background maps of science windows in several bands.
+
+    Attributes
+    ----------
+    bands : tuple of EnergyBand
+        Energy bands in keV.
+    """
+
+    bands: tuple[tuple[EnergyKeV, EnergyKeV], ...] = Field(
+        ((20.0, 40.0), (28.0, 80.0), (40.0, 80.0)), title="Energy bands [keV]", min_length=1
+    )
+
+    @model_validator(mode="after")
+    def _whole_windows(self) -> Self:
+        for e1, e2 in self.bands:
+            _check_order(e1, e2)
+        if self.gti or self.phase or self.rate_range:
+            raise ValueError("a background map is about whole windows: no gti, phase or rate_range")
+        return self
+
+    @property
+    def energy_bands(self) -> tuple[EnergyBand, ...]:
+        """The bands as `EnergyBand` values."""
+        return tuple(EnergyBand(*band) for band in self.bands)
 
 
 def _check_order(e1: float, e2: float) -> None:

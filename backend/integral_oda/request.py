@@ -7,11 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from integral_oda.background_files import check_folder
 from integral_oda.engine_choice import FIRST_REVOLUTION_OF_OSA_11
 from integral_oda.errors import DataError, NothingLeftError, RequestError, UnavailableError
-from integral_oda.folders import archive_root
+from integral_oda.folders import archive_root, background_root
 from integral_oda.pointing_query import PointingQuery
-from integral_oda.query import MJD_OF_IJD_0, ImageQuery, LightCurveQuery, QualityQuery, Query
+from integral_oda.query import (
+    MJD_OF_IJD_0,
+    BackgroundQuery,
+    ImageQuery,
+    LightCurveQuery,
+    MappedQuery,
+    QualityQuery,
+    Query,
+)
 from integral_oda.workflow.progress import Listener, StepEvent
 
 if TYPE_CHECKING:
@@ -20,6 +29,7 @@ if TYPE_CHECKING:
     from integral_oda.catalog.reference import CatalogSource
     from integral_oda.engines.native.graph import TimeSelection
     from integral_oda.engines.osa.graph import OsaGraph
+    from integral_oda.instrument.energy import EnergyBand
     from integral_oda.workflow.graph import Node
 
 __all__ = [
@@ -70,7 +80,7 @@ def prepare(query: Query, archive: Path | None, listener: Listener, *, strict: b
 
 def _canonical(query: Query, subject: _Subject) -> dict[str, Any]:
     """What was asked, the same however it was said: it is written into the product, and is part of its key."""
-    unsaid = {"catalog", *PointingQuery.model_fields} | (set() if query.rate_range else {"rate_bin"})
+    unsaid = {"catalog", "background", *PointingQuery.model_fields} | (set() if query.rate_range else {"rate_bin"})
     values = query.model_dump(mode="json", exclude=unsaid)
     if query.src_name is not None and subject.asked is not None:
         values["src_name"] = subject.asked[0]
@@ -187,7 +197,8 @@ def _image(query: ImageQuery, subject: _Subject) -> Node:
     bands, threshold = query.energy_bands, query.detection_threshold
     if query.engine == "osa":
         return _osa(query, subject).image(bands, threshold, at)
-    return image_graph(subject.archive, subject.windows, bands, threshold, subject.extra, at, subject.time)
+    maps = _background_maps(query, bands)
+    return image_graph(subject.archive, subject.windows, bands, threshold, subject.extra, at, subject.time, maps)
 
 
 def _light_curve(query: LightCurveQuery, subject: _Subject) -> Node:
@@ -207,7 +218,22 @@ def _light_curve(query: LightCurveQuery, subject: _Subject) -> Node:
         joining={"epoch_correction": True} if query.epoch_correction else {},
         folding=query.folding,
     )
-    return light_curve_graph(subject.archive, subject.windows, curves, subject.extra, subject.time)
+    maps = _background_maps(query, query.energy_bands)
+    return light_curve_graph(subject.archive, subject.windows, curves, subject.extra, subject.time, maps)
+
+
+def _background_maps(query: MappedQuery, bands: Sequence[EnergyBand]) -> Path | None:
+    """Folder of background maps: one that is asked for has to have the bands."""
+    if query.background is None:
+        return background_root()
+    check_folder(query.background, bands)
+    return query.background
+
+
+def _background(query: BackgroundQuery, subject: _Subject) -> Node:
+    from integral_oda.engines.native.graph import background_graph
+
+    return background_graph(subject.archive, subject.windows, query.energy_bands, subject.extra)
 
 
 def _quality(query: QualityQuery, subject: _Subject) -> Node:
@@ -233,8 +259,10 @@ def refuse_engine(query: Query) -> None:
             raise RequestError("engine_for", ", ".join(query.engine_for), "single steps can be left to native where "
                                "the engine is osa: --engine osa --engine-for MOSAIC=native")  # fmt: skip
         return
-    if isinstance(query, QualityQuery):
-        raise RequestError("engine", query.engine, "a quality page is made by the engine native")
+    if isinstance(query, QualityQuery | BackgroundQuery):
+        raise RequestError("engine", query.engine, "a quality page or background map is made by the engine native")
+    if getattr(query, "background", None) is not None:
+        raise RequestError("background", query.background, "only the engine native takes background maps")  # type: ignore[attr-defined]
     for name in ("phase", "rate_range"):
         if getattr(query, name) is not None:
             raise RequestError(name, getattr(query, name), "only the engine native takes it; the engine osa takes gti")
@@ -297,6 +325,7 @@ def _osa(query: Query, subject: _Subject) -> OsaGraph:
 
 
 _GRAPHS: dict[type[Query], Callable[[Any, _Subject], Node]] = {
+    BackgroundQuery: _background,
     ImageQuery: _image,
     LightCurveQuery: _light_curve,
     QualityQuery: _quality,

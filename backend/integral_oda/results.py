@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from integral_oda.errors import OutputError
-from integral_oda.query import ImageQuery, LightCurveQuery, QualityQuery, Query
+from integral_oda.query import BackgroundQuery, ImageQuery, LightCurveQuery, QualityQuery, Query
 
 if TYPE_CHECKING:
     from integral_oda.products.light_curve import LightCurve
@@ -138,6 +138,7 @@ class QualityProducts(Products):
 
 
 PRODUCTS: dict[type[Query], type[Products]] = {
+    BackgroundQuery: Products,
     ImageQuery: ImageProducts,
     LightCurveQuery: LightCurveProducts,
     QualityQuery: QualityProducts,

@@ -43,7 +43,7 @@ def pair(shadowgram_of):
 def template_of(shadowgram, places=()):
     design = shadowgram.shadows(places, 98.0)
     covariance = Covariance(shadowgram, fit_widths(shadowgram, design))
-    return structure_template(covariance, design, ABOVE, np.random.default_rng(3))
+    return structure_template(covariance, design, ABOVE, np.random.default_rng(3), "the band above")
 
 
 def test_the_structure_of_the_band_above_is_expected(pair):
@@ -90,7 +90,9 @@ def test_what_the_template_takes_of_an_unknown_source_is_allowed_for(pair):
     fluxes = []
     for b, a in ((band, above), (lit_band, lit_above)):
         widths = StructureWidths(asic=ASIC_WIDTH)
-        template = structure_template(Covariance(a, widths), a.shadows([], 98.0), ABOVE, np.random.default_rng(3))
+        template = structure_template(
+            Covariance(a, widths), a.shadows([], 98.0), ABOVE, np.random.default_rng(3), "the band above"
+        )
         corrected = apply_templates(b, [template], b.shadows([], 57.0), BAND, NO_SOURCES)
         assert corrected is not b
         fluxes.append(Covariance(corrected, widths).fit(corrected.excess, corrected.shadows([UNKNOWN], 57.0))[0][0])

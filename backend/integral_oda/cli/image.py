@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from integral_oda.cli.options import HighEnergy, LowEnergy, Selection, with_shared_options
+from integral_oda.cli.options import BackgroundMaps, HighEnergy, LowEnergy, Selection, with_shared_options
 from integral_oda.cli.way import Way
 
 __all__ = ["image_command", "source_line"]
@@ -23,12 +23,20 @@ def image_command(
     ] = None,
     threshold: Annotated[float, typer.Option("--threshold", help="Significance of new sources.")] = 7.0,
     at: Annotated[list[str] | None, typer.Option("--at", help="Measure at a NAME or RA,DEC in degrees.")] = None,
+    background: BackgroundMaps = None,
 ) -> None:
     """Make a sky image of science windows and list the sources in it."""
     from integral_oda.query import ImageQuery, make_query, parse_band
 
     bands = [parse_band(text) for text in band] if band else [(e1, e2)]
-    query = make_query(ImageQuery, bands=bands, detection_threshold=threshold, at=at or None, **selection.parameters)
+    query = make_query(
+        ImageQuery,
+        bands=bands,
+        background=background,
+        detection_threshold=threshold,
+        at=at or None,
+        **selection.parameters,
+    )
     summary = way.carry_out(query)
     if summary and not way.as_json:
         for found in summary["sources"]:

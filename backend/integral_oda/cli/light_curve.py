@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from integral_oda.cli.options import HighEnergy, LowEnergy, Selection, with_shared_options
+from integral_oda.cli.options import BackgroundMaps, HighEnergy, LowEnergy, Selection, with_shared_options
 from integral_oda.cli.way import Way
 from integral_oda.errors import RequestError
 
@@ -39,6 +39,7 @@ def light_curve_command(
     epoch_correction: Annotated[
         bool, typer.Option("--epoch-correction", help="Make rates of different epochs comparable.")
     ] = False,
+    background: BackgroundMaps = None,
 ) -> None:
     """Make light curves: of one source, or of every source of the field."""
     from integral_oda.query import LightCurveQuery, make_query, parse_band
@@ -47,7 +48,8 @@ def light_curve_command(
     bins = {"bin_edges": _bin_edges(binning)} if binning.startswith("@") else {"binning": binning}
     query = make_query(LightCurveQuery, E1_keV=first[0], E2_keV=first[1], more_bands=more or None, time_bin=time_bin,
                        barycentre=barycentre, bursts=bursts, events=events, fold=fold, period_search=period_search,
-                       epoch_correction=epoch_correction, **bins, **selection.parameters)  # fmt: skip
+                       epoch_correction=epoch_correction, background=background, **bins,
+                       **selection.parameters)  # fmt: skip
     summary = way.carry_out(query)
     if summary and not way.as_json:
         for name in summary["files"]:

@@ -73,6 +73,9 @@ OsaParameter = Annotated[
     list[str] | None,
     typer.Option("--osa-parameter", metavar="EXECUTABLE.PARAMETER=VALUE", help="Parameter of an OSA executable."),
 ]
+BackgroundMaps = Annotated[
+    Path | None, typer.Option("--background", help="Folder of background maps, see `calibrate background`.")
+]
 LowEnergy = Annotated[float, typer.Option("--e1", help="Lower energy, keV.")]
 HighEnergy = Annotated[float, typer.Option("--e2", help="Upper energy, keV.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write summary.json to standard output, and nothing else.")]

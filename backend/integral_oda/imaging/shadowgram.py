@@ -43,6 +43,8 @@ class Shadowgram:
     template, template_noise : ndarray
         ``(134, 130)`` counts of structure that is known from elsewhere, part of ``expected``, and ``(n, 134, 130)``
         draws of its noise; empty where there is none.
+    template_origin : str
+        What it was made from, with its amplitudes.
     clean_response, clean_tangents : ndarray
         ``(134, 130)`` answer to the sources that the template is free of, and ``(n, 2)`` their tangents.
     """
@@ -57,6 +59,7 @@ class Shadowgram:
     live_time_s: float
     template: Array = field(default_factory=lambda: np.zeros(0))
     template_noise: Array = field(default_factory=lambda: np.zeros(0))
+    template_origin: str = ""
     clean_response: Array = field(default_factory=lambda: np.zeros(0))
     clean_tangents: Array = field(default_factory=lambda: np.zeros(0))
 

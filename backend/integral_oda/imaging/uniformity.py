@@ -1,4 +1,4 @@
-"""Structure of the detector plane that is known from elsewhere: other energies of the window, other windows.
+"""Structure of the detector plane that is known from elsewhere: other energies, other windows (`stacking`).
 
 From 40 to 120 keV what pixels, ASICs and blocks count departs from any smooth background by the same
 shape at all energies (measured on a window of 2022: 8 % of scatter, the shape of 80-120 keV appears at
@@ -64,7 +64,13 @@ class Template:
 
 
 def structure_template(
-    covariance: Covariance, design: Array, band: EnergyBand, generator: np.random.Generator
+    covariance: Covariance,
+    design: Array,
+    band: EnergyBand,
+    generator: np.random.Generator,
+    origin: str,
+    *,
+    moving_sources: bool = False,
 ) -> Template:
     """Most probable structure of a shadowgram beside its sources.
 
@@ -78,6 +84,10 @@ def structure_template(
         Of the shadowgram.
     generator : `numpy.random.Generator`
         For the draws of the noise.
+    origin : str
+        Says what the shadowgram is of.
+    moving_sources : bool
+        Whether it is of other pointings, so that no source of the window it is for is in it.
     """
     shadowgram = covariance.shadowgram
     response = np.maximum(shadowgram.flat(shadowgram.background_response), 1e-30)
@@ -87,14 +97,15 @@ def structure_template(
     plain = shadowgram.flat(shadowgram.counts) - left
     drawn = generator.poisson(np.clip(plain + structure, 0.0, None), (NULL_DRAWS, len(left)))
     drawn_structure = covariance.structure((drawn - plain).T).T
+    share = 0.0 if moving_sources else _share_of_sources(covariance)
     return Template(
         relative=shadowgram.unflat(structure / response),
         noise=np.stack([shadowgram.unflat((draw - structure) / response) for draw in drawn_structure]),
         source=shadowgram.unflat(shadowgram.flat(shadowgram.source_response) / response),
-        share=_share_of_sources(covariance),
+        share=share,
         e1_kev=band.e1_kev,
         e2_kev=band.e2_kev,
-        origin=f"{band} keV of the same window",
+        origin=origin,
     )
 
 
@@ -132,6 +143,7 @@ def apply_templates(
     response = shadowgram.flat(shadowgram.background_response)
     columns = np.stack([response * shadowgram.flat(t.relative) for t in templates], axis=1)
     amplitudes, kept = _significant_amplitudes(shadowgram, columns, design)
+    origins = [f"{a:.2f} x {t.origin}" for a, t, used in zip(amplitudes, templates, kept, strict=True) if used]
     if not kept.any():
         return shadowgram
     expected = columns @ amplitudes
@@ -148,6 +160,7 @@ def apply_templates(
         source_response=np.maximum(shadowgram.source_response - lost, 0.0),
         template=shadowgram.unflat(expected),
         template_noise=noise,
+        template_origin="; ".join(origins),
         clean_response=shadowgram.source_response,
         clean_tangents=clean,
     )
@@ -156,7 +169,7 @@ def apply_templates(
 def _significant_amplitudes(shadowgram: Shadowgram, columns: Array, design: Array) -> tuple[Array, Array]:
     """Amplitudes of the templates beside the sources, 0 for those that the band does not show; and which are kept."""
     covariance = Covariance(shadowgram, StructureWidths())
-    kept = np.ones(columns.shape[1], dtype=bool)
+    kept = np.any(columns, axis=0)
     amplitudes = np.zeros(columns.shape[1])
     for _ in range(columns.shape[1] + 1):
         fitted, errors = covariance.fit(shadowgram.excess, np.hstack([design, columns[:, kept]]))

@@ -13,6 +13,7 @@ from integral_oda.archive.events import ATTITUDE_KEYWORDS
 from integral_oda.archive.fits_table import find_header
 from integral_oda.archive.orbit import ORBIT_FILE
 from integral_oda.archive.tree import Archive
+from integral_oda.background_files import find_map
 from integral_oda.engines.native import ENGINE, ENGINE_VERSION
 from integral_oda.engines.steps import DeclaredStep
 from integral_oda.errors import DataError, RequestError
@@ -23,6 +24,7 @@ __all__ = [
     "EVERYTHING",
     "Curves",
     "TimeSelection",
+    "background_graph",
     "gathered_images",
     "gathered_light_curves",
     "image_graph",
@@ -45,9 +47,10 @@ DEAD = DeclaredStep("DEAD", "2", f"{_NATIVE}.events:Dead")
 CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
 EFFI = DeclaredStep("EFFI", "2", f"{_NATIVE}.field:Effi")
 REF_I = DeclaredStep("REF_I", "1", f"{_NATIVE}.image:RefI")
-BIN_I = DeclaredStep("BIN_I", "3", f"{_NATIVE}.image:BinI")
+BACK = DeclaredStep("BACK", "1", f"{_NATIVE}.background_maps:Back")
+BIN_I = DeclaredStep("BIN_I", "5", f"{_NATIVE}.image:BinI")
 BKG_I = DeclaredStep("BKG_I", "2", f"{_NATIVE}.image:BkgI")
-IMA = DeclaredStep("IMA", "4", f"{_NATIVE}.image:Ima")
+IMA = DeclaredStep("IMA", "5", f"{_NATIVE}.image:Ima")
 MOSAIC_SUM = DeclaredStep("MOSAIC_SUM", "2", f"{_NATIVE}.mosaic_sum:SumImages", tolerant=True)
 MOSAIC = DeclaredStep("MOSAIC", "4", f"{_NATIVE}.gather:Mosaic", tolerant=True)
 LCR = DeclaredStep("LCR", "3", f"{_NATIVE}.timing:Lcr")
@@ -59,6 +62,10 @@ EVT_JOIN = DeclaredStep("EVT_JOIN", "1", f"{_NATIVE}.source_events:JoinSourceEve
 STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
 QUALITY = DeclaredStep("QUALITY", "2", f"{_NATIVE}.quality:Quality")
 PACK_QUALITY = DeclaredStep("PACK_QUALITY", "2", f"{_NATIVE}.quality:PackQuality", product=True)
+CAL_I = DeclaredStep("CAL_I", "1", f"{_NATIVE}.background_maps:WindowResidual")
+PACK_BACKGROUND = DeclaredStep(
+    "PACK_BACKGROUND", "1", f"{_NATIVE}.background_maps:PackBackground", tolerant=True, product=True
+)
 PACK_IMAGE = DeclaredStep("PACK_IMAGE", "3", f"{_NATIVE}.pack:PackImage", product=True)
 PACK_LC = DeclaredStep("PACK_LC", "3", f"{_NATIVE}.pack_timing:PackLightCurve", product=True)
 
@@ -101,6 +108,7 @@ def image_graph(
     extra: Sequence[Position] = (),
     at: Sequence[Position] = (),
     time: TimeSelection = EVERYTHING,
+    background: Path | None = None,
 ) -> Node:
     """Node of the image product of some windows.
 
@@ -118,10 +126,12 @@ def image_graph(
         Name, RA, Dec of positions to measure at.
     time : TimeSelection
         The first band is that of its rates.
+    background : Path, optional
+        Folder of background maps.
     """
     images = []
     for scw in windows:
-        base = _selected_nodes(archive, scw, extra, time, bands[0])
+        base = _selected_nodes(archive, scw, extra, time, bands[0], background)
         # Several windows are searched and measured in their mosaic: theirs alone keep for any question.
         asked = [list(p) for p in _in_field(archive, scw, at)] if len(windows) == 1 else []
         parameters = {"bands": [list(b) for b in bands], "threshold": threshold, "at": asked}
@@ -198,12 +208,27 @@ def _all_bands(scw: str, base: Mapping[str, Any], bands: Sequence[EnergyBand]) -
 
 
 def _binned(scw: str, base: Mapping[str, Any], band: EnergyBand) -> Node:
-    """Shadowgram of a band, with the structure that a neighbouring band shows."""
+    """Shadowgram of a band, with the structure that a neighbouring band and other windows show."""
+    templates = []
     neighbour = neighbour_band(band)
-    if neighbour is None:
-        return _node(BIN_I, scw, {"band": list(band)}, base["events"])
-    reference = _node(REF_I, scw, {"band": list(neighbour)}, [*base["events"], base["field"]])
-    return _node(BIN_I, scw, {"band": list(band)}, [*base["events"], base["field"], reference])
+    if neighbour is not None:
+        templates.append(_node(REF_I, scw, {"band": list(neighbour)}, [*base["events"], base["field"]]))
+    background = find_map(base["background"], band, scw) if base["background"] else None
+    if background is not None:
+        templates.append(_node(BACK, scw, {"scw": scw}, base["events"][:1], {"background": background}))
+    inputs = [*base["events"], base["field"], *templates] if templates else base["events"]
+    return _node(BIN_I, scw, {"band": list(band)}, inputs)
+
+
+def background_graph(
+    archive: Archive, windows: Sequence[str], bands: Sequence[EnergyBand], extra: Sequence[Position] = ()
+) -> Node:
+    """Node of the background maps of some windows."""
+    planes = []
+    for scw in windows:
+        base = _window_nodes(archive, scw, extra, {})
+        planes += [_node(CAL_I, scw, {"band": list(band)}, [*base["events"], base["field"]]) for band in bands]
+    return _node(PACK_BACKGROUND, "all", {}, planes)
 
 
 @dataclass(frozen=True)
@@ -262,9 +287,10 @@ def light_curve_graph(
     curves: Curves,
     extra: Sequence[Position] = (),
     time: TimeSelection = EVERYTHING,
+    background: Path | None = None,
 ) -> Node:
     """Node of the light curves of some windows, of one source or of all in the field."""
-    bases = [_selected_nodes(archive, scw, extra, time, curves.bands[0]) for scw in windows]
+    bases = [_selected_nodes(archive, scw, extra, time, curves.bands[0], background) for scw in windows]
 
     def of_each(step: DeclaredStep) -> list[Node]:
         return [_light_curve_node(step, archive, scw, base, curves) for scw, base in zip(windows, bases, strict=True)]
@@ -318,16 +344,22 @@ def _light_curve_node(step: DeclaredStep, archive: Archive, scw: str, base: Mapp
 
 
 def _selected_nodes(
-    archive: Archive, scw: str, extra: Sequence[Position], time: TimeSelection, band: EnergyBand
+    archive: Archive,
+    scw: str,
+    extra: Sequence[Position],
+    time: TimeSelection,
+    band: EnergyBand,
+    background: Path | None = None,
 ) -> dict[str, Any]:
     """Nodes of a window in the time selected; its rates are those of all phases in the intervals."""
+    maps = {"background": background}
     if time.rate_range is None:
-        return _window_nodes(archive, scw, extra, time.parameters)
-    whole = _window_nodes(archive, scw, extra, TimeSelection(time.intervals).parameters)
+        return _window_nodes(archive, scw, extra, time.parameters) | maps
+    whole = _window_nodes(archive, scw, extra, TimeSelection(time.intervals).parameters) | maps
     rates = Curves((band,), {"width_s": time.rate_bin_s}, time.source)
     curve = _light_curve_node(LCR, archive, scw, whole, rates)
     state = _node(STATE, scw, {"rate_range": list(time.rate_range)}, [curve])
-    return _window_nodes(archive, scw, extra, time.parameters, [state])
+    return _window_nodes(archive, scw, extra, time.parameters, [state]) | maps
 
 
 def _window_nodes(
@@ -345,7 +377,7 @@ def _window_nodes(
     dead = _node(DEAD, scw, {}, [cor, gti], {"dead": dead_file} if dead_file else {})
     field = _node(CAT_I, scw, {"extra": [list(p) for p in _in_field(archive, scw, extra)]}, [cor])
     efficiency = _node(EFFI, scw, {}, [cor, gti, dead, field])
-    return {"events": [cor, gti, dead, efficiency], "field": field, "files": known}
+    return {"events": [cor, gti, dead, efficiency], "field": field, "files": known, "background": None}
 
 
 def _of(files: Mapping[str, Path], *names: str) -> dict[str, Path]:

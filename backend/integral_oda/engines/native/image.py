@@ -101,7 +101,8 @@ class RefI:
         shadowgram = BinI().compute(binned, parameters, raw)
         design = shadowgram.shadows(field.tangents, band_energy_kev(band))
         covariance = Covariance(shadowgram, fit_widths(shadowgram, design))
-        return structure_template(covariance, design, band, np.random.default_rng(NULL_SEED))
+        origin = f"{band} keV of the same window"
+        return structure_template(covariance, design, band, np.random.default_rng(NULL_SEED), origin)
 
     def save(self, value: Template, folder: Path) -> None:
         """Write the maps."""
@@ -168,9 +169,8 @@ class Ima:
         images, noise = [], []
         for k, band in enumerate(bands):
             maps, null = band_maps(fit, k, efficiency, band)
-            images.append(
-                _sky_image(maps, fit, k, attitude, keywords | photometry.scales[k].cards, photometry.support[k])
-            )
+            cards = {"STRUCTUR": shadowgrams[k].template_origin or "this band alone", **photometry.scales[k].cards}
+            images.append(_sky_image(maps, fit, k, attitude, keywords | cards, photometry.support[k]))
             noise.append(noise_numbers(maps, null, fit, band))
         return WindowImage(images, fit.sources, noise)
 
