@@ -251,7 +251,8 @@ def test_windows_of_a_plan_are_fetched(run, tmp_path, server, published):
     tree = tmp_path / "tree"
     run("archive", "index", "--archive", published)
     chosen = ("--source", "Crab", "--t1", 600, "--t2", 700, "--t-format", "revolution", "--max-pointings", 2)
-    run("archive", "fetch", *chosen, "--index", published / "idx/integral-oda-pointings.fits", "--from", server.url, "--archive", tree)  # fmt: skip
+    index = published / "idx/integral-oda-pointings.fits"
+    run("archive", "fetch", *chosen, "--index", index, "--from", server.url, "--archive", tree)
     assert len(Archive(tree).windows()) == 2
 
 

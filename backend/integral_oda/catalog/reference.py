@@ -15,7 +15,15 @@ from typing import Any
 
 from integral_oda.errors import DataError, RequestError
 
-__all__ = ["CatalogSource", "find_name", "read_user_catalogue", "reference_catalogue", "resolve", "sources_near"]
+__all__ = [
+    "CatalogSource",
+    "find_name",
+    "name_key",
+    "read_user_catalogue",
+    "reference_catalogue",
+    "resolve",
+    "sources_near",
+]
 
 _FITS_COLUMNS = (("NAME", ("RA_OBJ", "RA_FIN"), ("DEC_OBJ", "DEC_FIN")), ("SRC_NAMES", ("RA",), ("DEC",)))
 _FITS_RULE = "a FITS table with NAME, RA_OBJ or RA_FIN, DEC_OBJ or DEC_FIN, or with src_names, ra, dec"
@@ -119,7 +127,7 @@ def find_name(name: str, sources: Iterable[CatalogSource], *, builtin: bool = Tr
         If it may be one of several sources; the message lists them.
     """
     index = {**(_reference_index() if builtin else {}), **_index(sources)}
-    found = index.get(_key(name), ())
+    found = index.get(name_key(name), ())
     if len(found) > 1:
         names = ", ".join(source.name for source in found)
         raise RequestError("src_name", name, f"this may be one of {names}: give one of these names")
@@ -131,8 +139,8 @@ _NO_SIGNS = str.maketrans("", "", "+-")
 _SIGN = re.compile(r"(?<=\d)[+-](?=\d)")
 
 
-def _key(name: str) -> str:
-    """Letters and digits of a name, with the signs that stand between digits."""
+def name_key(name: str) -> str:
+    """Letters and digits of a name, with the signs that stand between digits: the same for all ways to write it."""
     squeezed = re.sub(r"\s", "", name.translate(_DASHES)).casefold()
     signs = {match.start() for match in _SIGN.finditer(squeezed)}
     return "".join(char for at, char in enumerate(squeezed) if char.isalnum() or at in signs)
@@ -144,8 +152,8 @@ def _index(sources: Iterable[CatalogSource]) -> dict[str, tuple[CatalogSource, .
     loose: dict[str, tuple[CatalogSource, ...]] = {}
     for source in sources:
         for name in (source.name, *source.aliases):
-            exact[_key(name)] = (source,)
-            without_sign = _key(name).translate(_NO_SIGNS)
+            exact[name_key(name)] = (source,)
+            without_sign = name_key(name).translate(_NO_SIGNS)
             known = loose.setdefault(without_sign, ())
             loose[without_sign] = known if source in known else (*known, source)
     return loose | exact
@@ -161,7 +169,7 @@ _SHORTEST_BEGINNING = 4
 
 def _nearest(name: str, index: dict[str, tuple[CatalogSource, ...]]) -> str:
     """What may have been meant: names that begin so, else those that look alike."""
-    key = _key(name)
+    key = name_key(name)
     keys = [other for other in index if other.startswith(key)] if len(key) >= _SHORTEST_BEGINNING else []
     keys = keys or difflib.get_close_matches(key, index, n=6, cutoff=0.6)
     names = list(dict.fromkeys(source.name for key in keys for source in index[key]))[: 6 if len(keys) > 6 else 3]
@@ -195,6 +203,8 @@ def sources_near(
 def read_user_catalogue(path: str | Path) -> tuple[CatalogSource, ...]:
     """Read a list of sources: ISDC's or the online system's FITS catalogue, or ECSV with name, ra, dec (deg).
 
+    A ds9 region file (``.reg``) and the online system's catalogue dictionary (JSON) are read too.
+
     Raises
     ------
     RequestError
@@ -207,9 +217,13 @@ def read_user_catalogue(path: str | Path) -> tuple[CatalogSource, ...]:
             start = handle.read(6)
     except OSError as exc:
         raise RequestError("catalog", path, f"{_FITS_RULE}, or {_ECSV_RULE} ({exc.strerror})") from None
-    fits = start == b"SIMPLE" or start[:2] == b"\x1f\x8b"
-    rows = _fits_rows(path) if fits else _ecsv_rows(path)
-    return tuple(_checked(path, rows))
+    if start == b"SIMPLE" or start[:2] == b"\x1f\x8b":
+        return tuple(_checked(path, _fits_rows(path)))
+    if start == b"# %ECS" or not (start[:1] == b"{" or Path(path).suffix == ".reg"):
+        return tuple(_checked(path, _ecsv_rows(path)))
+    from integral_oda.catalog.source_list import read_sources
+
+    return tuple(_checked(path, [(source.name, source.ra, source.dec) for source in read_sources(path).sources]))
 
 
 def _fits_rows(path: str | Path) -> list[tuple[Any, Any, Any]]:
@@ -235,8 +249,9 @@ def _ecsv_rows(path: str | Path) -> list[tuple[Any, Any, Any]]:
 
     try:
         table = QTable.read(path, format="ascii.ecsv")
+        name = "src_names" if "src_names" in table.colnames else "name"
         positions = [(table[axis] * (deg if table[axis].unit is None else 1)).to_value(deg) for axis in ("ra", "dec")]
-        return list(zip(table["name"].tolist(), *(values.tolist() for values in positions), strict=True))
+        return list(zip(table[name].tolist(), *(values.tolist() for values in positions), strict=True))
     except (ValueError, KeyError, TypeError, AttributeError, UnitsError) as exc:
         reason = str(exc).strip().partition("\n")[0]
         raise DataError(f"{path}: needed is {_ECSV_RULE} ({reason})") from None
@@ -246,9 +261,9 @@ def _checked(path: str | Path, rows: Iterable[tuple[Any, Any, Any]]) -> Iterable
     seen: set[str] = set()
     for number, (given, ra, dec) in enumerate(rows, start=1):
         name = "" if given is None else str(given).strip()
-        if not name or _key(name) in seen:
+        if not name or name_key(name) in seen:
             raise DataError(f"{path}: row {number} has the name {name!r}; each source needs one of its own")
-        seen.add(_key(name))
+        seen.add(name_key(name))
         if not _on_sky(ra, dec):
             raise DataError(f"{path}: {name} is at ra {ra}, dec {dec}; allowed is 0 <= ra < 360, -90 <= dec <= 90 deg")
         yield CatalogSource(name, float(ra), float(dec))

@@ -14,6 +14,7 @@ from integral_oda.cli.archive import archive_app, simulate_command
 from integral_oda.cli.benchmark import benchmark_app
 from integral_oda.cli.cache import cache_app
 from integral_oda.cli.calibrate import calibrate_app
+from integral_oda.cli.catalog import catalog_app
 from integral_oda.cli.crate import rerun_command
 from integral_oda.cli.fit import fit_command
 from integral_oda.cli.image import image_command
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.add_typer(archive_app, name="archive")
 app.add_typer(cache_app, name="cache")
 app.add_typer(calibrate_app, name="calibrate")
+app.add_typer(catalog_app, name="catalog")
 app.add_typer(jobs_app, name="jobs")
 app.add_typer(ic_app, name="ic")
 app.add_typer(benchmark_app, name="benchmark")
