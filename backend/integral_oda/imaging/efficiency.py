@@ -22,10 +22,12 @@ from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.response import effective_area_cm2
 
 __all__ = [
+    "ChannelModel",
     "PixelSpectra",
     "Response",
     "Thresholds",
     "band_response",
+    "channel_model",
     "fit_thresholds",
     "mean_level",
     "measure_pliancy",
@@ -320,6 +322,59 @@ def band_response(thresholds: Thresholds, band: EnergyBand, level: tuple[float, 
     return Response(**values)
 
 
+@dataclass(frozen=True)
+class ChannelModel:
+    """What every pixel should count in adjoining channels, and how that moves with its threshold.
+
+    Attributes
+    ----------
+    background : ndarray
+        ``(n_pixels, n_channels)`` counts of the background at the fitted threshold.
+    efficiency : ndarray
+        ``(n_pixels, n_channels)`` share of a source's counts that the pixel registers.
+    slope : ndarray
+        ``(n_pixels, n_channels)`` change of the expected counts, bright sources included, with the threshold, 1/keV.
+    threshold_variance : ndarray
+        ``(n_pixels,)`` keV^2: a fitted threshold moves by this times the sum of slope / expected x added counts.
+    lowest_kev : float
+        Channels below this were not used in the fit of the thresholds.
+    """
+
+    background: Array
+    efficiency: Array
+    slope: Array
+    threshold_variance: Array
+    lowest_kev: float
+
+
+def channel_model(thresholds: Thresholds, edges_kev: Array) -> ChannelModel:
+    """Model of the pixels in adjoining channels.
+
+    Parameters
+    ----------
+    thresholds : Thresholds
+    edges_kev : ndarray
+        ``(n_channels + 1,)`` multiples of 0.5 keV from 15 to 1000 keV.
+    """
+    first, stop = np.searchsorted(CHANNELS, edges_kev[:-1]), int(np.searchsorted(CHANNELS, edges_kev[-1]))
+    turn_on = _turn_on_table(thresholds.sigma_kev)
+    energy = CHANNELS + STEP_KEV / 2
+    shape = effective_area_cm2(energy) * energy**-SOURCE_INDEX
+    spectra = (thresholds.background, shape)
+    background, source = (np.add.reduceat((turn_on * s)[:, :stop], first, axis=1) for s in spectra)
+    share = np.add.reduceat(shape[:stop], first)
+    answers = _BandTables(thresholds, _PROBE_BAND)
+    lowest = thresholds.centre_kev - 2.5 * thresholds.sigma_kev
+    slope = _at(thresholds.energy_kev, np.gradient(background, _GRID_STEP_KEV, axis=0))
+    return ChannelModel(
+        background=_at(thresholds.energy_kev, background),
+        efficiency=_at(thresholds.energy_kev, source / share),
+        slope=thresholds.amplitude[:, None] * slope,
+        threshold_variance=_at(thresholds.energy_kev, answers.threshold_variance),
+        lowest_kev=float(max(SPECTRUM_EDGES[0], SPECTRUM_EDGES[:-1][SPECTRUM_EDGES[:-1] >= lowest][0])),
+    )
+
+
 def mean_level(response: Response, excess: Array) -> tuple[float, float]:
     """Mean excess of a window, in units of the answers to background and source.
 
@@ -354,9 +409,10 @@ class _BandTables:
         self._model_slope = np.gradient(self.model, _GRID_STEP_KEV)
         self._posterior = 1 / ((spectrum_slope**2 / spectrum).sum(axis=1) + thresholds.width_kev**-2)
         pull_of_source = (spectrum_slope * source_spectrum / spectrum).sum(axis=1)
+        self.threshold_variance = thresholds.pliancy * self._posterior
         self.source_spectrum = _rebin(source)
-        self.shift_by_source = thresholds.pliancy * self._posterior * pull_of_source
-        self._shift_by_background = thresholds.pliancy * self._posterior * spectrum_slope.sum(axis=1)
+        self.shift_by_source = self.threshold_variance * pull_of_source
+        self._shift_by_background = self.threshold_variance * spectrum_slope.sum(axis=1)
 
     def response(self, expected: Array) -> Response:
         """Answers where so many counts are expected at each threshold."""

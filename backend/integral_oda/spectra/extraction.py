@@ -1,0 +1,363 @@
+"""Spectra of all sources of a window: every channel fitted on the detector plane with the background.
+
+There is less than one count a pixel and channel, so the weights of the least squares come from the model, never from
+the counts: the estimate is a linear function of the counts, unbiased however few there are. What the background
+looks like (rows, columns, blocks of the modules) is estimated in broad bands, together with the sources there, and
+taken from the channels of the band in proportion: it is smooth in energy. In each channel sources and the level of
+the background are free. What the structure leaves uncertain moves all channels of a band together, and is written out as their
+covariance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integral_oda.arrays import Array
+from integral_oda.imaging.efficiency import ChannelModel, Thresholds, channel_model
+from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
+from integral_oda.imaging.structure import Covariance, fit_widths
+from integral_oda.instrument.detector import OPEN_PIXELS
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.response import CRAB_INDEX, effective_area_cm2
+
+__all__ = [
+    "BandStructure",
+    "ChannelFit",
+    "DetectorPlane",
+    "IlluminationTable",
+    "fit_channels",
+    "fit_structure",
+]
+
+_LEAST_VARIANCE = 1e-3
+_ILLUMINATION_KEV = np.array(
+    [15.0, 30.0, 50.0, 69.4, 69.6, 85.0, 105.0, 130.0, 160.0, 200.0, 260.0, 350.0, 500.0, 1000.0]
+)
+_RIDGE = 1e-12
+_MOVING = 1e-3
+"""Change of the counts with the thresholds, 1/keV, from which on a channel is fitted together with others."""
+_LARGEST_STRUCTURE = 0.5
+
+
+@dataclass(frozen=True)
+class DetectorPlane:
+    """Counts of the usable pixels in adjoining channels, and what is known of the pixels.
+
+    Attributes
+    ----------
+    usable : ndarray of bool
+        ``(134, 130)``.
+    counts : ndarray
+        ``(n_pixels, n_channels)``.
+    edges_kev : ndarray
+        ``(n_channels + 1,)`` multiples of 0.5 keV from 15 to 1000 keV.
+    thresholds : Thresholds
+    live_time : ndarray
+        ``(134, 130)`` s.
+    """
+
+    usable: NDArray[np.bool_]
+    counts: NDArray[np.integer]
+    edges_kev: Array
+    thresholds: Thresholds
+    live_time: Array
+
+    def shadowgram(self, channels: slice) -> Shadowgram:
+        """Shadowgram of some adjoining channels."""
+        plane = np.zeros(self.usable.shape)
+        plane[self.usable] = self.counts[:, channels].sum(axis=1)
+        return build_shadowgram(plane, self.usable, self.thresholds, self.band(channels), self.live_time)
+
+    def band(self, channels: slice) -> EnergyBand:
+        """Energies of some adjoining channels."""
+        return EnergyBand(float(self.edges_kev[channels.start]), float(self.edges_kev[channels.stop]))
+
+
+class IlluminationTable:
+    """Pixel illumination of all sources at any energy, between energies that were computed.
+
+    Parameters
+    ----------
+    illumination : callable
+        Gives ``(n_pixels, n_sources)`` for an energy in keV.
+    """
+
+    def __init__(self, illumination: Callable[[float], Array]) -> None:
+        self._illumination = illumination
+        self._known: dict[int, Array] = {}
+
+    def at(self, energy_kev: float) -> Array:
+        """Pixel illumination factors, ``(n_pixels, n_sources)``."""
+        upper = int(np.clip(np.searchsorted(_ILLUMINATION_KEV, energy_kev), 1, len(_ILLUMINATION_KEV) - 1))
+        low, high = _ILLUMINATION_KEV[upper - 1], _ILLUMINATION_KEV[upper]
+        part = float(np.clip((energy_kev - low) / (high - low), 0.0, 1.0))
+        mixed: Array = (1 - part) * self._node(upper - 1) + part * self._node(upper)
+        return mixed
+
+    def _node(self, number: int) -> Array:
+        if number not in self._known:
+            self._known[number] = self._illumination(float(_ILLUMINATION_KEV[number]))
+        return self._known[number]
+
+
+@dataclass(frozen=True)
+class BandStructure:
+    """Structure of the background in one broad band.
+
+    Attributes
+    ----------
+    first, stop : int
+        Channels of the band.
+    relative : ndarray
+        ``(n_pixels,)`` structure over the answer to the background.
+    fluxes : ndarray
+        ``(n_sources,)`` counts/s in the band.
+    shared_variance : ndarray
+        ``(n_sources,)`` what the structure adds to the variance of those fluxes.
+    """
+
+    first: int
+    stop: int
+    relative: Array
+    fluxes: Array
+    shared_variance: Array
+
+
+@dataclass(frozen=True)
+class ChannelFit:
+    """Spectra of all sources.
+
+    Attributes
+    ----------
+    flux : ndarray
+        ``(n_sources, n_channels)`` counts/s in OSA's unit; NaN in channels below all thresholds.
+    covariance : ndarray
+        ``(n_sources, n_channels, n_channels)`` between the channels of each source.
+    background : ndarray
+        ``(n_channels,)`` counts/s of the background on all usable pixels.
+    """
+
+    flux: Array
+    covariance: Array
+    background: Array
+
+
+def fit_structure(plane: DetectorPlane, channels: slice, illumination: IlluminationTable) -> BandStructure:
+    """Fit sources and structure of the background in a broad band together.
+
+    Parameters
+    ----------
+    plane : DetectorPlane
+    channels : slice
+        Of the band.
+    illumination : IlluminationTable
+        Of all sources.
+    """
+    shadowgram = plane.shadowgram(channels)
+    pifs = illumination.at(_mean_energy(plane.band(channels)))
+    design = pifs * shadowgram.flat(shadowgram.source_response)[:, None]
+    shadowgram = _with_source_noise(shadowgram, design)
+    covariance = Covariance(shadowgram, fit_widths(shadowgram, design, rounds=1))
+    fluxes, errors = covariance.fit(shadowgram.excess, design)
+    structure = covariance.structure(shadowgram.excess - design @ fluxes)
+    answer = np.maximum(shadowgram.flat(shadowgram.background_response), _LEAST_VARIANCE)
+    alone = _poisson_variance(design, answer, shadowgram.flat(shadowgram.variance))
+    shared = np.clip(np.diag(errors) - alone, 0.0, None)
+    relative = np.clip(structure / answer, -_LARGEST_STRUCTURE, _LARGEST_STRUCTURE)
+    return BandStructure(channels.start, channels.stop, relative, fluxes, shared)
+
+
+def _with_source_noise(shadowgram: Shadowgram, design: Array) -> Shadowgram:
+    """Noise of the fitted sources added to that of the background."""
+    weighted = design / shadowgram.flat(shadowgram.variance)[:, None]
+    level = shadowgram.flat(shadowgram.background_response)[:, None]
+    both = np.column_stack([design, level])
+    normal = both.T @ np.column_stack([weighted, level / shadowgram.flat(shadowgram.variance)[:, None]])
+    normal[np.diag_indices_from(normal)] *= 1 + _RIDGE
+    right = (both / shadowgram.flat(shadowgram.variance)[:, None]).T @ shadowgram.excess
+    fluxes = np.linalg.solve(normal, right)[: design.shape[1]]
+    counts = design @ np.clip(fluxes, 0.0, None)
+    return replace(shadowgram, variance=shadowgram.variance + shadowgram.unflat(counts))
+
+
+def _poisson_variance(design: Array, answer: Array, variance: Array) -> Array:
+    """Variance of the fluxes if there were no structure but a level."""
+    both = np.column_stack([design, answer])
+    return np.diag(np.linalg.pinv(both.T @ (both / variance[:, None])))[: design.shape[1]]
+
+
+def _mean_energy(band: EnergyBand) -> float:
+    return float(np.sqrt(band.e1_kev * band.e2_kev))
+
+
+def fit_channels(
+    plane: DetectorPlane, structures: Sequence[BandStructure], illumination: IlluminationTable
+) -> ChannelFit:
+    """Fit all sources and the level of the background in every channel.
+
+    Parameters
+    ----------
+    plane : DetectorPlane
+    structures : sequence of BandStructure
+        Of bands that together hold all channels.
+    illumination : IlluminationTable
+
+    Notes
+    -----
+    Where thresholds turn the pixels on, each pixel's threshold was fitted to the counts that are fitted here. With
+    r the counts less the model at the fitted thresholds, D their variance, s the slope of the model and V the
+    variance of the thresholds, a source adds (1 - s V s'/D) S f to r: the score S'r/D and the normal matrix
+    S'(1/D - (s/D) V (s/D)')S give the fluxes of all those channels together, without any guess of their spectrum.
+    """
+    model = channel_model(plane.thresholds, plane.edges_kev)
+    cells = _Cells(plane, model, structures, illumination)
+    fit = _EmptyFit(len(structures[0].fluxes), structures)
+    extracted = np.flatnonzero(plane.edges_kev[:-1] >= model.lowest_kev)
+    moves = np.abs(model.slope[:, extracted]).sum(axis=0) > _MOVING * model.background[:, extracted].sum(axis=0)
+    moving = extracted[moves]
+    if len(moving):
+        fit.put(moving, *_fit_moving(cells, moving))
+    for c in extracted[~moves]:
+        fit.put(np.array([c]), *_fit_still(cells, int(c)))
+    fit.share_structure(cells)
+    return fit.done(plane, cells)
+
+
+class _Cells:
+    """Counts, model and shadows of the pixels, channel by channel."""
+
+    def __init__(
+        self,
+        plane: DetectorPlane,
+        model: ChannelModel,
+        structures: Sequence[BandStructure],
+        illumination: IlluminationTable,
+    ) -> None:
+        self.plane, self.model, self.illumination, self.structures = plane, model, illumination, structures
+        self.live = plane.live_time[plane.usable] / OPEN_PIXELS
+        self.band_of = np.concatenate([np.full(s.stop - s.first, k) for k, s in enumerate(structures)])
+        self.shares = _power_law_shares(plane.edges_kev, structures)
+
+    def design(self, c: int) -> Array:
+        """Counts of the sources at unit flux, and of the background; ``(n_pixels, n_sources + 1)``."""
+        energy = (self.plane.edges_kev[c] + self.plane.edges_kev[c + 1]) / 2
+        pifs = self.illumination.at(float(energy))
+        shadows = pifs * (self.model.efficiency[:, c] * self.live)[:, None]
+        return np.column_stack([shadows, self.model.background[:, c]])
+
+    def structure(self, c: int) -> BandStructure:
+        """Structure of the band that a channel belongs to."""
+        return self.structures[self.band_of[c]]
+
+    def noise(self, c: int, design: Array) -> Array:
+        """Variance of the counts, ``(n_pixels,)``: background with its structure, and the mean sources."""
+        structure = self.structure(c)
+        sources = design[:, :-1] @ np.clip(structure.fluxes * self.shares[c], 0.0, None)
+        return _floored(self.model.background[:, c] * np.clip(1 + structure.relative, 0.1, None) + sources)
+
+
+def _floored(noise: Array) -> Array:
+    return np.maximum(noise, _LEAST_VARIANCE * max(float(noise.mean()), _LEAST_VARIANCE))
+
+
+def _fit_still(cells: _Cells, c: int) -> tuple[Array, Array]:
+    """One channel above all thresholds."""
+    design = cells.design(c)
+    weighted = design / cells.noise(c, design)[:, None]
+    background = cells.model.background[:, c]
+    residual = cells.plane.counts[:, c] - background * (1 + cells.structure(c).relative)
+    inverse = _inverse(design.T @ weighted)
+    return (inverse @ (weighted.T @ residual))[None], inverse[None, :, None, :]
+
+
+def _fit_moving(cells: _Cells, channels: NDArray[np.int64]) -> tuple[Array, Array]:
+    """All channels in which thresholds move, together."""
+    amplitude, variance = cells.plane.thresholds.amplitude, cells.model.threshold_variance
+    normal, pulls, score, excess_noise = [], [], [], []
+    taken = np.zeros(len(amplitude))
+    further = []
+    for c in channels:
+        design, background = cells.design(int(c)), cells.model.background[:, c]
+        expected = _floored(amplitude * background)
+        weighted = design / expected[:, None]
+        slope = cells.model.slope[:, c] / expected
+        allowed = (amplitude - 1 - cells.structure(int(c)).relative) * background
+        taken += slope * allowed
+        residual = cells.plane.counts[:, c] - amplitude * background + allowed
+        normal.append(design.T @ weighted)
+        score.append(weighted.T @ residual)
+        further.append(cells.model.slope[:, c])
+        pulls.append((weighted * cells.model.slope[:, c][:, None]).astype(np.float32))
+        surplus = (cells.noise(int(c), design) - expected) / expected**2
+        excess_noise.append(design.T @ (design * surplus[:, None]))
+    score = [y - p.T @ (variance * taken) for y, p in zip(score, pulls, strict=True)]
+    n, size = len(channels), normal[0].shape[0]
+    together = np.concatenate(pulls, axis=1) * np.sqrt(variance).astype(np.float32)[:, None]
+    matrix = _block_diagonal(normal) - (together.T @ together).astype(float)
+    inverse = _inverse(matrix)
+    solution = inverse @ np.concatenate(score)
+    covariance = inverse + inverse @ _block_diagonal(excess_noise) @ inverse
+    return solution.reshape(n, size), covariance.reshape(n, size, n, size)
+
+
+def _block_diagonal(blocks: Sequence[Array]) -> Array:
+    from scipy.linalg import block_diag
+
+    joined: Array = block_diag(*blocks)
+    return joined
+
+
+def _inverse(matrix: Array) -> Array:
+    """Inverse of a normal matrix whose unknowns have very different scales."""
+    scale = 1 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
+    scaled = matrix * np.outer(scale, scale)
+    scaled[np.diag_indices_from(scaled)] += _RIDGE
+    return np.linalg.inv(scaled) * np.outer(scale, scale)
+
+
+class _EmptyFit:
+    """Fluxes and covariances on their way to a `ChannelFit`."""
+
+    def __init__(self, n_sources: int, structures: Sequence[BandStructure]) -> None:
+        n_channels = structures[-1].stop
+        self.flux = np.full((n_sources, n_channels), np.nan)
+        self.level = np.zeros(n_channels)
+        self.covariance = np.zeros((n_sources, n_channels, n_channels))
+
+    def put(self, channels: NDArray[np.int64], solution: Array, covariance: Array) -> None:
+        """Take the solution ``(n, n_sources + 1)`` and its covariance ``(n, m, n, m)`` of some channels."""
+        self.flux[:, channels] = solution[:, :-1].T
+        self.level[channels] = solution[:, -1]
+        for source in range(len(self.flux)):
+            self.covariance[source][np.ix_(channels, channels)] = covariance[:, source, :, source]
+
+    def share_structure(self, cells: _Cells) -> None:
+        """Add what the structure of a band leaves uncertain in its channels, in proportion to their background."""
+        weight = cells.model.background.sum(axis=0) / np.maximum(cells.model.efficiency.sum(axis=0), 1e-30)
+        for structure in cells.structures:
+            inside = slice(structure.first, structure.stop)
+            weight_here = np.where(np.isfinite(self.flux[0, inside]), weight[inside], 0.0)
+            ratio = weight_here / max(float(weight_here.sum()), 1e-30)
+            for source, variance in enumerate(structure.shared_variance):
+                self.covariance[source][inside, inside] += variance * np.outer(ratio, ratio)
+
+    def done(self, plane: DetectorPlane, cells: _Cells) -> ChannelFit:
+        """The fit, with the background's rate."""
+        relative = np.stack([s.relative for s in cells.structures])[cells.band_of]
+        counts = (cells.model.background * (1 + self.level + relative.T)).sum(axis=0)
+        live = float(plane.live_time[plane.usable].mean())
+        return ChannelFit(self.flux, self.covariance, counts / live)
+
+
+def _power_law_shares(edges_kev: Array, structures: Sequence[BandStructure]) -> Array:
+    """Share of each channel in the counts of its band for a power law, ``(n_channels,)``."""
+    energy = (edges_kev[1:] + edges_kev[:-1]) / 2
+    counts = effective_area_cm2(energy) * energy**-CRAB_INDEX * np.diff(edges_kev)
+    shares = np.empty_like(counts)
+    for s in structures:
+        shares[s.first : s.stop] = counts[s.first : s.stop] / counts[s.first : s.stop].sum()
+    return shares
