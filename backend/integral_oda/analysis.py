@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from integral_oda.errors import DataError, NothingLeftError, UnavailableError
 from integral_oda.folders import store_root
-from integral_oda.query import ImageQuery, LightCurveQuery, QualityQuery, Query
+from integral_oda.query import ImageQuery, LightCurveQuery, QualityQuery, Query, SpectrumQuery
 from integral_oda.request import Request, Selection, nothing_left, prepare
 from integral_oda.results import (
     PRODUCTS,
@@ -23,6 +23,7 @@ from integral_oda.results import (
     LightCurveProducts,
     Products,
     QualityProducts,
+    SpectrumProducts,
 )
 from integral_oda.versions import software_versions
 from integral_oda.workflow.progress import Listener, silent
@@ -34,7 +35,15 @@ if TYPE_CHECKING:
     from integral_oda.workflow.plan import Plan
     from integral_oda.workflow.store import Store
 
-__all__ = ["ImageProducts", "LightCurveProducts", "Products", "QualityProducts", "analyse", "plan_query"]
+__all__ = [
+    "ImageProducts",
+    "LightCurveProducts",
+    "Products",
+    "QualityProducts",
+    "SpectrumProducts",
+    "analyse",
+    "plan_query",
+]
 
 _PRODUCT_SUFFIXES = (".fits", ".ecsv", ".png", ".reg", ".html")
 
@@ -49,6 +58,11 @@ def analyse(
     query: LightCurveQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
     strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
 ) -> LightCurveProducts: ...  # fmt: skip
+@overload
+def analyse(
+    query: SpectrumQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
+) -> SpectrumProducts: ...  # fmt: skip
 @overload
 def analyse(
     query: QualityQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
@@ -73,7 +87,7 @@ def analyse(
 
     Parameters
     ----------
-    query : ImageQuery, LightCurveQuery or QualityQuery
+    query : ImageQuery, LightCurveQuery, SpectrumQuery or QualityQuery
     archive : Path, optional
         Root of the local archive, else the user's.
     store : str or Path, optional
@@ -89,7 +103,7 @@ def analyse(
 
     Returns
     -------
-    ImageProducts, LightCurveProducts or QualityProducts
+    ImageProducts, LightCurveProducts, SpectrumProducts or QualityProducts
 
     Raises
     ------

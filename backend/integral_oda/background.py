@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from integral_oda.folders import archive_root, store_root
-from integral_oda.query import BackgroundQuery, ImageQuery, LightCurveQuery, QualityQuery, Query, make_query
+from integral_oda.query import (
+    BackgroundQuery,
+    ImageQuery,
+    LightCurveQuery,
+    QualityQuery,
+    Query,
+    SpectrumQuery,
+    make_query,
+)
 from integral_oda.workflow.jobs import Job, Jobs
 from integral_oda.workflow.progress import Listener
 
@@ -17,6 +25,7 @@ __all__ = ["carry_out", "kind_of", "query_of", "submit"]
 _KINDS: dict[str, type[Query]] = {
     "image": ImageQuery,
     "lightcurve": LightCurveQuery,
+    "spectrum": SpectrumQuery,
     "inspect": QualityQuery,
     "background": BackgroundQuery,
 }

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from integral_oda.engine_choice import EngineChoice
 from integral_oda.errors import RequestError
 from integral_oda.instrument.energy import ENERGY_RANGE_KEV, EnergyBand
+from integral_oda.instrument.response import osa_channel_edges_kev
 from integral_oda.pointing_query import PointingQuery
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "MappedQuery",
     "QualityQuery",
     "Query",
+    "SpectrumQuery",
     "make_query",
     "parse_band",
     "parse_intervals",
@@ -35,6 +37,8 @@ _SCW_RULE = "a science window is 12 digits, or 12 digits, a dot and a 3-digit ve
 _SCW_ID = re.compile(r"\d{12}(\.\d{3})?")
 _GTI_RULE = "good time needs START < STOP, each IJD, MJD above 40000 (both TT) or ISO UTC such as 2022-10-12T15:20:00"
 _PHASE_RULE = "needs EPOCH (MJD, TT), PERIOD from 0.01 to 1e9 s, START and STOP of the phase, different and from 0 to 1"
+_CHANNEL_SETS = (62, 256, 16, 13)
+_CHANNEL_RULE = "62, 256, 16, 13, a file, or rising edges in keV that are edges of OSA's 256 channels"
 _RATE_RULE = "needs LOW,HIGH in counts/s with LOW < HIGH"
 _FOLD_RULE = "needs PERIOD in s, from 0.001 to 1e9, and perhaps its derivative (s/s) and EPOCH of phase 0 (MJD)"
 _SEARCH_RULE = "needs LOW,HIGH with 0.001 <= LOW < HIGH <= 1e5 s"
@@ -209,6 +213,26 @@ def _edges(value: Any) -> Any:
     return edges
 
 
+def _channels(value: Any) -> Any:
+    if value is None or value in _CHANNEL_SETS:
+        return value
+    try:
+        edges = tuple(float(v) for v in (value.split(",") if isinstance(value, str) else value))
+    except (TypeError, ValueError):
+        raise ValueError(_CHANNEL_RULE) from None
+    if len(edges) == 1 and edges[0] in _CHANNEL_SETS:
+        return int(edges[0])
+    known = osa_channel_edges_kev().tolist()
+    if len(edges) < 2 or list(edges) != sorted(set(edges)):
+        raise ValueError(_CHANNEL_RULE)
+    for edge in edges:
+        nearest = min(known, key=lambda k: abs(k - edge))
+        if abs(nearest - edge) > 1e-3:
+            raise ValueError(f"{edge:g} keV is none of them (near: {nearest:g}): {_CHANNEL_RULE}")
+    return edges
+
+
+Channels = Annotated[int | tuple[float, ...] | None, BeforeValidator(_channels)]
 EnergyKeV = Annotated[float, AfterValidator(_energy)]
 ScwList = Annotated[tuple[str, ...], BeforeValidator(_scw_ids)]
 GoodTimes = Annotated[tuple[tuple[float, float], ...], BeforeValidator(_intervals), AfterValidator(_in_order)]
@@ -415,6 +439,31 @@ class LightCurveQuery(MappedQuery):
             return {}
         ways: dict[str, dict[str, Any]] = {"fixed": {"width_s": self.time_bin}, "revolution": {"revolution": True}}
         return ways.get(self.binning, {})
+
+
+class SpectrumQuery(Query):
+    """Spectra of one source, or of every source of the field, with their responses.
+
+    Attributes
+    ----------
+    channels : int or tuple of float or None
+        62, 256, 16 or 13, or edges in keV that are edges of OSA's 256 channels; None for 62 by the method ``fit`` and
+        13 by ``mosaic``.
+    method : {"fit", "mosaic"}
+        Every channel fitted on the detector plane, or fluxes in the images of all channels.
+    group : float
+        Significance that the file's grouping gives each bin; 0 leaves every channel alone.
+    """
+
+    channels: Channels = Field(None, title="Channels")
+    method: Literal["fit", "mosaic"] = Field("fit", title="Method")
+    group: float = Field(0.0, title="Significance of a bin", ge=0, le=1000, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _few_images(self) -> Self:
+        if self.method == "mosaic" and self.channels == 256:
+            raise ValueError("channels = 256 is too many images for the method mosaic: 62, 16, 13 or edges in keV")
+        return self
 
 
 class QualityQuery(Query):

@@ -11,6 +11,7 @@ from integral_oda.background_files import check_folder
 from integral_oda.engine_choice import FIRST_REVOLUTION_OF_OSA_11
 from integral_oda.errors import DataError, NothingLeftError, RequestError, UnavailableError
 from integral_oda.folders import archive_root, background_root
+from integral_oda.instrument.energy import ENERGY_RANGE_KEV
 from integral_oda.pointing_query import PointingQuery
 from integral_oda.query import (
     MJD_OF_IJD_0,
@@ -20,6 +21,7 @@ from integral_oda.query import (
     MappedQuery,
     QualityQuery,
     Query,
+    SpectrumQuery,
 )
 from integral_oda.workflow.progress import Listener, StepEvent
 
@@ -236,6 +238,19 @@ def _background(query: BackgroundQuery, subject: _Subject) -> Node:
     return background_graph(subject.archive, subject.windows, query.energy_bands, subject.extra)
 
 
+def _spectrum(query: SpectrumQuery, subject: _Subject) -> Node:
+    from integral_oda.engines.native.graph import mosaic_spectrum_graph, spectrum_graph
+    from integral_oda.spectra.binning import channel_edges
+
+    chosen = query.channels or (62 if query.method == "fit" else 13)
+    edges = [float(e) for e in (channel_edges(chosen) if isinstance(chosen, int) else chosen)]
+    low, high = ENERGY_RANGE_KEV
+    if query.method == "mosaic":
+        edges = [e for e in edges if low <= e <= high]
+    graph = spectrum_graph if query.method == "fit" else mosaic_spectrum_graph
+    return graph(subject.archive, subject.windows, edges, query.group, subject.asked, subject.extra, subject.time)
+
+
 def _quality(query: QualityQuery, subject: _Subject) -> Node:
     from integral_oda.engines.native.graph import quality_graph
 
@@ -259,8 +274,10 @@ def refuse_engine(query: Query) -> None:
             raise RequestError("engine_for", ", ".join(query.engine_for), "single steps can be left to native where "
                                "the engine is osa: --engine osa --engine-for MOSAIC=native")  # fmt: skip
         return
-    if isinstance(query, QualityQuery | BackgroundQuery):
-        raise RequestError("engine", query.engine, "a quality page or background map is made by the engine native")
+    if isinstance(query, QualityQuery | BackgroundQuery | SpectrumQuery):
+        raise RequestError(
+            "engine", query.engine, "quality page, background map and spectra are made by the engine native"
+        )
     if getattr(query, "background", None) is not None:
         raise RequestError("background", query.background, "only the engine native takes background maps")  # type: ignore[attr-defined]
     for name in ("phase", "rate_range"):
@@ -328,5 +345,6 @@ _GRAPHS: dict[type[Query], Callable[[Any, _Subject], Node]] = {
     BackgroundQuery: _background,
     ImageQuery: _image,
     LightCurveQuery: _light_curve,
+    SpectrumQuery: _spectrum,
     QualityQuery: _quality,
 }

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from integral_oda.errors import OutputError
-from integral_oda.query import BackgroundQuery, ImageQuery, LightCurveQuery, QualityQuery, Query
+from integral_oda.query import BackgroundQuery, ImageQuery, LightCurveQuery, QualityQuery, Query, SpectrumQuery
 
 if TYPE_CHECKING:
     from integral_oda.products.light_curve import LightCurve
     from integral_oda.products.sky_image import SkyImage
     from integral_oda.products.source_list import Source
+    from integral_oda.products.spectrum import Spectrum
 
 __all__ = [
     "PRODUCTS",
@@ -26,6 +27,7 @@ __all__ = [
     "LightCurveProducts",
     "Products",
     "QualityProducts",
+    "SpectrumProducts",
 ]
 
 SUMMARY_FILE, PROVENANCE_FILE, QUALITY_FILE = "summary.json", "provenance.json", "quality.json"
@@ -122,6 +124,23 @@ class LightCurveProducts(Products):
         return [curve for path in files for curve in read_light_curves(path)]
 
 
+class SpectrumProducts(Products):
+    """Spectra, one a source, with their responses beside them."""
+
+    @cached_property
+    def spectra(self) -> list[Spectrum]:
+        """One spectrum a source."""
+        from integral_oda.products.spectrum import read_spectrum
+
+        return [read_spectrum(path) for path in self.files if path.name.startswith("isgri_spectrum_")]
+
+    def path(self, name: str) -> Path:
+        """Spectrum file of a source; its response lies beside it."""
+        from integral_oda.products.light_curve import file_label
+
+        return self.folder / f"isgri_spectrum_{file_label(name)}.fits"
+
+
 class QualityProducts(Products):
     """The quality page of a window."""
 
@@ -141,5 +160,6 @@ PRODUCTS: dict[type[Query], type[Products]] = {
     BackgroundQuery: Products,
     ImageQuery: ImageProducts,
     LightCurveQuery: LightCurveProducts,
+    SpectrumQuery: SpectrumProducts,
     QualityQuery: QualityProducts,
 }

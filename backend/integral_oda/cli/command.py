@@ -26,6 +26,7 @@ from integral_oda.cli.osa import osa_app
 from integral_oda.cli.page import app_command
 from integral_oda.cli.quality import inspect_command
 from integral_oda.cli.serve import serve_command
+from integral_oda.cli.spectrum import spectrum_command
 from integral_oda.errors import IntegralOdaError
 
 __all__ = ["app", "main"]
@@ -49,6 +50,7 @@ app.command("simulate")(simulate_command)
 app.command("image")(image_command)
 app.command("mosaic")(mosaic_command)
 app.command("lightcurve")(light_curve_command)
+app.command("spectrum")(spectrum_command)
 app.command("fit")(fit_command)
 app.command("inspect")(inspect_command)
 app.command("rerun")(rerun_command)

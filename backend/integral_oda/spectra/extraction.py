@@ -3,15 +3,15 @@
 There is less than one count a pixel and channel, so the weights of the least squares come from the model, never from
 the counts: the estimate is a linear function of the counts, unbiased however few there are. What the background
 looks like (rows, columns, blocks of the modules) is estimated in broad bands, together with the sources there, and
-taken from the channels of the band in proportion: it is smooth in energy. In each channel sources and the level of
-the background are free. What the structure leaves uncertain moves all channels of a band together, and is written out as their
-covariance.
+taken from the channels in proportion, with a mean of two bands between their middles: it is smooth in energy. In each
+channel sources and the level of the background are free. What the structure leaves uncertain moves all channels of a
+band together, and is written out as their covariance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from integral_oda.arrays import Array
 from integral_oda.imaging.efficiency import ChannelModel, Thresholds, channel_model
 from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
-from integral_oda.imaging.structure import Covariance, fit_widths
+from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
 from integral_oda.instrument.detector import OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.response import CRAB_INDEX, effective_area_cm2
@@ -118,6 +118,8 @@ class BandStructure:
         ``(n_sources,)`` counts/s in the band.
     shared_variance : ndarray
         ``(n_sources,)`` what the structure adds to the variance of those fluxes.
+    flux_errors : ndarray
+        ``(n_sources,)`` 1 sigma of the fluxes, structure included; empty where it does not matter any more.
     """
 
     first: int
@@ -125,6 +127,7 @@ class BandStructure:
     relative: Array
     fluxes: Array
     shared_variance: Array
+    flux_errors: Array = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True)
@@ -139,11 +142,14 @@ class ChannelFit:
         ``(n_sources, n_channels, n_channels)`` between the channels of each source.
     background : ndarray
         ``(n_channels,)`` counts/s of the background on all usable pixels.
+    efficiency : ndarray
+        ``(n_channels,)`` mean share of a source's counts that a pixel registers.
     """
 
     flux: Array
     covariance: Array
     background: Array
+    efficiency: Array
 
 
 def fit_structure(plane: DetectorPlane, channels: slice, illumination: IlluminationTable) -> BandStructure:
@@ -165,10 +171,10 @@ def fit_structure(plane: DetectorPlane, channels: slice, illumination: Illuminat
     fluxes, errors = covariance.fit(shadowgram.excess, design)
     structure = covariance.structure(shadowgram.excess - design @ fluxes)
     answer = np.maximum(shadowgram.flat(shadowgram.background_response), _LEAST_VARIANCE)
-    alone = _poisson_variance(design, answer, shadowgram.flat(shadowgram.variance))
-    shared = np.clip(np.diag(errors) - alone, 0.0, None)
+    _, alone = Covariance(shadowgram, StructureWidths()).fit(shadowgram.excess, design)
+    shared = np.clip(np.diag(errors) - np.diag(alone), 0.0, None)
     relative = np.clip(structure / answer, -_LARGEST_STRUCTURE, _LARGEST_STRUCTURE)
-    return BandStructure(channels.start, channels.stop, relative, fluxes, shared)
+    return BandStructure(channels.start, channels.stop, relative, fluxes, shared, np.sqrt(np.diag(errors)))
 
 
 def _with_source_noise(shadowgram: Shadowgram, design: Array) -> Shadowgram:
@@ -182,12 +188,6 @@ def _with_source_noise(shadowgram: Shadowgram, design: Array) -> Shadowgram:
     fluxes = np.linalg.solve(normal, right)[: design.shape[1]]
     counts = design @ np.clip(fluxes, 0.0, None)
     return replace(shadowgram, variance=shadowgram.variance + shadowgram.unflat(counts))
-
-
-def _poisson_variance(design: Array, answer: Array, variance: Array) -> Array:
-    """Variance of the fluxes if there were no structure but a level."""
-    both = np.column_stack([design, answer])
-    return np.diag(np.linalg.pinv(both.T @ (both / variance[:, None])))[: design.shape[1]]
 
 
 def _mean_energy(band: EnergyBand) -> float:
@@ -241,6 +241,7 @@ class _Cells:
         self.live = plane.live_time[plane.usable] / OPEN_PIXELS
         self.band_of = np.concatenate([np.full(s.stop - s.first, k) for k, s in enumerate(structures)])
         self.shares = _power_law_shares(plane.edges_kev, structures)
+        self.place = _places(plane.edges_kev, structures)
 
     def design(self, c: int) -> Array:
         """Counts of the sources at unit flux, and of the background; ``(n_pixels, n_sources + 1)``."""
@@ -249,15 +250,23 @@ class _Cells:
         shadows = pifs * (self.model.efficiency[:, c] * self.live)[:, None]
         return np.column_stack([shadows, self.model.background[:, c]])
 
-    def structure(self, c: int) -> BandStructure:
-        """Structure of the band that a channel belongs to."""
-        return self.structures[self.band_of[c]]
+    def relative(self, c: int) -> Array:
+        """Structure over the background in a channel, between the bands to both sides of it; ``(n_pixels,)``."""
+        lower, part = int(self.place[c]), float(self.place[c] % 1)
+        if part == 0:
+            return self.structures[lower].relative
+        between: Array = (1 - part) * self.structures[lower].relative + part * self.structures[lower + 1].relative
+        return between
+
+    def mean_counts(self, c: int, shadows: Array) -> Array:
+        """Mean counts of the sources, ``(n_pixels,)``."""
+        fluxes = self.structures[self.band_of[c]].fluxes * self.shares[c]
+        return shadows @ np.clip(fluxes, 0.0, None)
 
     def noise(self, c: int, design: Array) -> Array:
         """Variance of the counts, ``(n_pixels,)``: background with its structure, and the mean sources."""
-        structure = self.structure(c)
-        sources = design[:, :-1] @ np.clip(structure.fluxes * self.shares[c], 0.0, None)
-        return _floored(self.model.background[:, c] * np.clip(1 + structure.relative, 0.1, None) + sources)
+        background = self.model.background[:, c] * np.clip(1 + self.relative(c), 0.1, None)
+        return _floored(background + self.mean_counts(c, design[:, :-1]))
 
 
 def _floored(noise: Array) -> Array:
@@ -269,7 +278,7 @@ def _fit_still(cells: _Cells, c: int) -> tuple[Array, Array]:
     design = cells.design(c)
     weighted = design / cells.noise(c, design)[:, None]
     background = cells.model.background[:, c]
-    residual = cells.plane.counts[:, c] - background * (1 + cells.structure(c).relative)
+    residual = cells.plane.counts[:, c] - background * (1 + cells.relative(c))
     inverse = _inverse(design.T @ weighted)
     return (inverse @ (weighted.T @ residual))[None], inverse[None, :, None, :]
 
@@ -285,7 +294,7 @@ def _fit_moving(cells: _Cells, channels: NDArray[np.int64]) -> tuple[Array, Arra
         expected = _floored(amplitude * background)
         weighted = design / expected[:, None]
         slope = cells.model.slope[:, c] / expected
-        allowed = (amplitude - 1 - cells.structure(int(c)).relative) * background
+        allowed = (amplitude - 1 - cells.relative(int(c))) * background
         taken += slope * allowed
         residual = cells.plane.counts[:, c] - amplitude * background + allowed
         normal.append(design.T @ weighted)
@@ -347,10 +356,17 @@ class _EmptyFit:
 
     def done(self, plane: DetectorPlane, cells: _Cells) -> ChannelFit:
         """The fit, with the background's rate."""
-        relative = np.stack([s.relative for s in cells.structures])[cells.band_of]
-        counts = (cells.model.background * (1 + self.level + relative.T)).sum(axis=0)
+        relative = np.stack([cells.relative(c) for c in range(len(self.level))], axis=1)
+        counts = (cells.model.background * (1 + self.level + relative)).sum(axis=0)
         live = float(plane.live_time[plane.usable].mean())
-        return ChannelFit(self.flux, self.covariance, counts / live)
+        return ChannelFit(self.flux, self.covariance, counts / live, cells.model.efficiency.mean(axis=0))
+
+
+def _places(edges_kev: Array, structures: Sequence[BandStructure]) -> Array:
+    """Place of each channel between the middles of the bands: 2.3 is 0.3 of the way from band 2 to band 3."""
+    energy = np.log((edges_kev[1:] + edges_kev[:-1]) / 2)
+    middles = [float(np.log(edges_kev[s.first] * edges_kev[s.stop])) / 2 for s in structures]
+    return np.interp(energy, middles, np.arange(len(middles)))
 
 
 def _power_law_shares(edges_kev: Array, structures: Sequence[BandStructure]) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,12 @@ __all__ = [
     "gathered_light_curves",
     "image_graph",
     "light_curve_graph",
+    "mosaic_spectrum_graph",
     "packed_image",
     "packed_light_curves",
+    "packed_spectra",
     "quality_graph",
+    "spectrum_graph",
 ]
 
 Position = tuple[str, float, float]
@@ -39,6 +43,9 @@ WINDOWS_TOGETHER = 16
 """Images, or sums of them, that a gathering node takes at most."""
 WIDEST_MOSAIC_DEG = 50.0
 """Farther from its tangent point a gnomonic image has many pixels and says little."""
+RATE_BAND = EnergyBand(28.0, 80.0)
+"""Band of the rates that a time selection of spectra goes by."""
+_NO_NEW_SOURCES = 100.0
 
 _NATIVE = "integral_oda.engines.native"
 COR = DeclaredStep("COR", "3", f"{_NATIVE}.events:Cor")
@@ -59,6 +66,9 @@ BURST = DeclaredStep("BURST", "1", f"{_NATIVE}.source_events:Bursts")
 BURST_JOIN = DeclaredStep("BURST_JOIN", "1", f"{_NATIVE}.source_events:JoinBursts", tolerant=True)
 EVT = DeclaredStep("EVT", "1", f"{_NATIVE}.source_events:SourceEvents")
 EVT_JOIN = DeclaredStep("EVT_JOIN", "1", f"{_NATIVE}.source_events:JoinSourceEvents", tolerant=True)
+BIN_S = DeclaredStep("BIN_S", "1", f"{_NATIVE}.spectra:BinS")
+BKG_S = DeclaredStep("BKG_S", "1", f"{_NATIVE}.spectra:BkgS")
+SPE = DeclaredStep("SPE", "1", f"{_NATIVE}.spectra:Spe")
 STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
 QUALITY = DeclaredStep("QUALITY", "2", f"{_NATIVE}.quality:Quality")
 PACK_QUALITY = DeclaredStep("PACK_QUALITY", "2", f"{_NATIVE}.quality:PackQuality", product=True)
@@ -68,6 +78,8 @@ PACK_BACKGROUND = DeclaredStep(
 )
 PACK_IMAGE = DeclaredStep("PACK_IMAGE", "3", f"{_NATIVE}.pack:PackImage", product=True)
 PACK_LC = DeclaredStep("PACK_LC", "3", f"{_NATIVE}.pack_timing:PackLightCurve", product=True)
+PACK_SPE = DeclaredStep("PACK_SPE", "1", f"{_NATIVE}.spectra_sum:PackSpectra", tolerant=True, product=True)
+PACK_MSPE = DeclaredStep("PACK_MSPE", "1", f"{_NATIVE}.spectra_sum:PackMosaicSpectrum", product=True)
 
 
 @dataclass(frozen=True)
@@ -328,6 +340,59 @@ def packed_light_curves(
     others = dict(further or {})
     named = {"further": list(others)} if others else {}
     return _node(PACK_LC, "all", {**named, **(parameters or {})}, [joined, *others.values()])
+
+
+def spectrum_graph(
+    archive: Archive,
+    windows: Sequence[str],
+    edges_kev: Sequence[float],
+    group: float,
+    source: Position | None,
+    extra: Sequence[Position] = (),
+    time: TimeSelection = EVERYTHING,
+) -> Node:
+    """Node of the spectra of some windows, of one source or of all in the field.
+
+    Parameters
+    ----------
+    archive, windows, extra, time
+        As for `image_graph`.
+    edges_kev : sequence of float
+        Of the channels.
+    group : float
+        Significance of a bin in the file's grouping.
+    source : tuple or None
+        Name, RA, Dec (degrees).
+    """
+    asked = {"source": list(source) if source else None}
+    spectra = []
+    for scw in windows:
+        base = _selected_nodes(archive, scw, extra, time, RATE_BAND)
+        cube = _node(BIN_S, scw, {}, base["events"])
+        background = _node(BKG_S, scw, asked, [*base["events"], base["field"], cube])
+        spectra.append(_node(SPE, scw, asked, [*base["events"], background, cube]))
+    return packed_spectra(spectra, edges_kev, group)
+
+
+def packed_spectra(spectra: Sequence[Node], edges_kev: Sequence[float], group: float) -> Node:
+    """Node of the product files of the spectra of windows, summed by source."""
+    return _node(PACK_SPE, "all", {"edges": list(edges_kev), "group": group}, spectra)
+
+
+def mosaic_spectrum_graph(
+    archive: Archive,
+    windows: Sequence[str],
+    edges_kev: Sequence[float],
+    group: float,
+    source: Position | None,
+    extra: Sequence[Position] = (),
+    time: TimeSelection = EVERYTHING,
+) -> Node:
+    """Node of the spectra from fluxes in the images of all channels; parameters as for `spectrum_graph`."""
+    bands = [EnergyBand(float(a), float(b)) for a, b in pairwise(edges_kev)]
+    image = image_graph(archive, windows, bands, _NO_NEW_SOURCES, extra, [source] if source else (), time)
+    parameters = {"edges": list(edges_kev), "group": group, "source": list(source) if source else None}
+    return _node(PACK_MSPE, "all", parameters, image.inputs)
 
 
 def _light_curve_node(step: DeclaredStep, archive: Archive, scw: str, base: Mapping[str, Any], curves: Curves) -> Node:

@@ -1,0 +1,284 @@
+"""BIN_S, BKG_S and SPE: the spectra of all sources of a window over OSA's 256 channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from integral_oda.arrays import Array
+from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, SelectedEvents
+from integral_oda.engines.native.field import DetectorEfficiency, FieldSources, live_time_map
+from integral_oda.engines.storage import load_record, save_record
+from integral_oda.errors import DataError
+from integral_oda.instrument.attitude import Attitude
+from integral_oda.instrument.energy import ENERGY_RANGE_KEV
+from integral_oda.instrument.pif import pixel_illumination
+from integral_oda.instrument.response import osa_channel_edges_kev
+from integral_oda.spectra.extraction import (
+    BandStructure,
+    ChannelFit,
+    DetectorPlane,
+    IlluminationTable,
+    fit_channels,
+    fit_structure,
+)
+
+__all__ = ["BinS", "BkgS", "DetectorCube", "FieldStructure", "Spe", "WindowSpectra", "extracted_edges_kev"]
+
+STRUCTURE_EDGES_KEV = (15.0, 20.0, 28.0, 41.0, 60.5, 99.5, 139.5, 201.0, 502.0, 1000.0)
+"""Broad bands in which the structure of the background is fitted."""
+FITTED_SIGNIFICANCE = 3.0
+"""Catalogue sources at least this significant in one of the bands are fitted beside the one asked for."""
+LEAST_LIT_PIXELS = 1.0
+
+
+def extracted_edges_kev() -> Array:
+    """Edges of those of OSA's 256 channels that lie in the engine's energies, keV."""
+    edges = osa_channel_edges_kev()
+    low, high = ENERGY_RANGE_KEV
+    return edges[(edges >= low) & (edges <= high)]
+
+
+@dataclass(frozen=True)
+class DetectorCube:
+    """Counts of the usable pixels in the channels of `extracted_edges_kev`, ``(n_pixels, n_channels)``."""
+
+    counts: NDArray[np.unsignedinteger[Any]]
+
+
+class BinS:
+    """Detector cube: counts of every usable pixel in every channel."""
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> DetectorCube:
+        """Sort the events in good time."""
+        events, good, _, efficiency = inputs
+        usable = np.asarray(efficiency.usable).ravel()
+        number = np.full(len(usable), -1)
+        number[usable] = np.arange(int(usable.sum()))
+        edges = extracted_edges_kev()
+        channel = np.searchsorted(edges, np.asarray(events.energy_kev), side="right") - 1
+        pixel = number[np.asarray(events.pixel)]
+        kept = (pixel >= 0) & (channel >= 0) & (channel < len(edges) - 1) & good.inside(np.asarray(events.time_ijd))
+        n, shape = len(edges) - 1, (int(usable.sum()), len(edges) - 1)
+        counts = np.bincount(pixel[kept] * n + channel[kept], minlength=shape[0] * n).reshape(shape)
+        return DetectorCube(counts.astype(np.uint8 if counts.max(initial=0) < 256 else np.uint32))
+
+    def save(self, value: DetectorCube, folder: Path) -> None:
+        """Write the cube."""
+        save_record(value, folder)
+
+    def load(self, folder: Path) -> DetectorCube:
+        """Read the cube."""
+        return load_record(DetectorCube, folder)
+
+
+@dataclass(frozen=True)
+class FieldStructure:
+    """Structure of the background and mean fluxes of the sources that are fitted, band by band.
+
+    Attributes
+    ----------
+    names : list of str
+    ra_deg, dec_deg, tangent_y, tangent_z : list of float
+    stops : list of int
+        Channel after the last of each band.
+    relative : ndarray
+        ``(n_bands, n_pixels)``.
+    fluxes, shared_variance : ndarray
+        ``(n_bands, n_sources)``.
+    """
+
+    names: list[str]
+    ra_deg: list[float]
+    dec_deg: list[float]
+    tangent_y: list[float]
+    tangent_z: list[float]
+    stops: list[int]
+    relative: Array
+    fluxes: Array
+    shared_variance: Array
+
+    @property
+    def bands(self) -> list[BandStructure]:
+        """As the extraction takes them."""
+        starts = [0, *self.stops[:-1]]
+        parts = zip(starts, self.stops, self.relative, self.fluxes, self.shared_variance, strict=True)
+        return [BandStructure(a, b, np.asarray(r), np.asarray(f), np.asarray(v)) for a, b, r, f, v in parts]
+
+
+class BkgS:
+    """Structure of the background in broad bands, fitted together with the sources."""
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> FieldStructure:
+        """Fit all sources first; where one is asked for, once more without those that do not show."""
+        events, good, dead, efficiency, field, cube = inputs
+        plane = _plane(good, dead, efficiency, cube)
+        asked = parameters.get("source")
+        field = _with_asked(field, asked, Attitude.from_keywords(events.header))
+        field = _chosen(field, [_lights(t, plane.usable) for t in field.tangents])
+        if asked is not None and asked[0] not in field.names:
+            raise DataError(f"{asked[0]} does not light the detector in this science window")
+        if not field.names:
+            raise DataError(f"science window {events.header.get('SWID', '')}: no source lights the detector")
+        structure, significances = _fitted(plane, field)
+        kept = [
+            asked is None or n == asked[0] or s >= FITTED_SIGNIFICANCE
+            for n, s in zip(field.names, significances, strict=True)
+        ]
+        return structure if all(kept) else _fitted(plane, _chosen(field, kept))[0]
+
+    def save(self, value: FieldStructure, folder: Path) -> None:
+        """Write the maps."""
+        save_record(value, folder)
+
+    def load(self, folder: Path) -> FieldStructure:
+        """Read the maps."""
+        return load_record(FieldStructure, folder)
+
+
+def _plane(good: GoodTime, dead: DeadTime, efficiency: DetectorEfficiency, cube: DetectorCube) -> DetectorPlane:
+    usable = np.asarray(efficiency.usable)
+    live = live_time_map(good, dead)
+    return DetectorPlane(usable, np.asarray(cube.counts), extracted_edges_kev(), efficiency.thresholds, live)
+
+
+def _with_asked(field: FieldSources, asked: Sequence[Any] | None, attitude: Attitude) -> FieldSources:
+    if asked is None or asked[0] in field.names:
+        return field
+    name, ra, dec = asked
+    ty, tz = (float(t) for t in attitude.tangents(ra, dec))
+    return FieldSources(
+        [*field.names, name], [*field.ra_deg, ra], [*field.dec_deg, dec], [*field.tangent_y, ty], [*field.tangent_z, tz]
+    )
+
+
+def _chosen(field: FieldSources, kept: Sequence[bool]) -> FieldSources:
+    index = [k for k, keep in enumerate(kept) if keep]
+    return FieldSources(
+        [field.names[k] for k in index],
+        [field.ra_deg[k] for k in index],
+        [field.dec_deg[k] for k in index],
+        [field.tangent_y[k] for k in index],
+        [field.tangent_z[k] for k in index],
+    )
+
+
+def _lights(tangents: tuple[float, float], usable: NDArray[np.bool_]) -> bool:
+    return bool(np.isfinite(tangents[0])) and float(pixel_illumination(*tangents)[usable].sum()) > LEAST_LIT_PIXELS
+
+
+def _illumination(tangents: Sequence[tuple[float, float]], usable: NDArray[np.bool_]) -> IlluminationTable:
+    return IlluminationTable(
+        lambda energy: np.stack([pixel_illumination(*t, energy_kev=energy)[usable] for t in tangents], axis=1)
+    )
+
+
+def _fitted(plane: DetectorPlane, field: FieldSources) -> tuple[FieldStructure, Array]:
+    """Structure of all bands, and the highest significance of each source in any of them."""
+    table = _illumination(field.tangents, plane.usable)
+    cuts = np.searchsorted(plane.edges_kev, STRUCTURE_EDGES_KEV).tolist()
+    cuts[-1] = len(plane.edges_kev) - 1
+    bands = [fit_structure(plane, slice(a, b), table) for a, b in pairwise(cuts)]
+    fluxes, errors = np.stack([b.fluxes for b in bands]), np.stack([b.flux_errors for b in bands])
+    usable = plane.edges_kev[cuts[1:]] > plane.thresholds.centre_kev
+    structure = FieldStructure(
+        names=field.names,
+        ra_deg=field.ra_deg,
+        dec_deg=field.dec_deg,
+        tangent_y=field.tangent_y,
+        tangent_z=field.tangent_z,
+        stops=[int(c) for c in cuts[1:]],
+        relative=np.stack([b.relative for b in bands]).astype(np.float32),
+        fluxes=fluxes,
+        shared_variance=np.stack([b.shared_variance for b in bands]),
+    )
+    return structure, (fluxes / errors)[usable].max(axis=0)
+
+
+@dataclass(frozen=True)
+class WindowSpectra:
+    """Spectra of the sources of one window over `extracted_edges_kev`.
+
+    Attributes
+    ----------
+    names : list of str
+    ra_deg, dec_deg : list of float
+    flux : ndarray
+        ``(n_sources, n_channels)`` counts/s; NaN where nothing can be extracted.
+    covariance : ndarray
+        ``(n_sources, n_channels, n_channels)`` float32.
+    background : ndarray
+        ``(n_channels,)`` counts/s.
+    efficiency : ndarray
+        ``(n_channels,)`` mean share of a source's counts that a pixel registers.
+    keywords : dict
+        Of the window.
+    """
+
+    names: list[str]
+    ra_deg: list[float]
+    dec_deg: list[float]
+    flux: Array
+    covariance: Array
+    background: Array
+    efficiency: Array
+    keywords: dict[str, Any]
+
+
+class Spe:
+    """Spectra of the source asked for, or of all sources of the field."""
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> WindowSpectra:
+        """Fit every channel."""
+        events, good, dead, efficiency, structure, cube = inputs
+        plane = _plane(good, dead, efficiency, cube)
+        tangents = list(zip(structure.tangent_y, structure.tangent_z, strict=True))
+        fit = fit_channels(plane, structure.bands, _illumination(tangents, plane.usable))
+        asked = parameters.get("source")
+        wanted = [k for k, name in enumerate(structure.names) if asked is None or name == asked[0]]
+        return _window_spectra(structure, fit, wanted, _keywords(events, good, dead))
+
+    def save(self, value: WindowSpectra, folder: Path) -> None:
+        """Write fluxes and covariance."""
+        save_record(value, folder)
+
+    def load(self, folder: Path) -> WindowSpectra:
+        """Read fluxes and covariance."""
+        return load_record(WindowSpectra, folder)
+
+
+def _window_spectra(
+    structure: FieldStructure, fit: ChannelFit, wanted: Sequence[int], keywords: dict[str, Any]
+) -> WindowSpectra:
+    return WindowSpectra(
+        names=[structure.names[k] for k in wanted],
+        ra_deg=[structure.ra_deg[k] for k in wanted],
+        dec_deg=[structure.dec_deg[k] for k in wanted],
+        flux=fit.flux[list(wanted)],
+        covariance=fit.covariance[list(wanted)].astype(np.float32),
+        background=fit.background,
+        efficiency=fit.efficiency,
+        keywords=keywords,
+    )
+
+
+def _keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime) -> dict[str, Any]:
+    carried = {key: value for key, value in events.header.items() if not key.endswith(("_SCX", "_SCZ"))}
+    intervals = np.asarray(good.intervals_ijd)
+    return {
+        **carried,
+        "TFIRST": float(intervals[0, 0]),
+        "TLAST": float(intervals[-1, 1]),
+        "TELAPSE": float((intervals[-1, 1] - intervals[0, 0]) * DAY_S),
+        "ONTIME": good.ontime_s,
+        "DEADC": dead.deadc,
+        "EXPOSURE": good.ontime_s * dead.deadc,
+        "CREATOR": "integral-oda native",
+        "DEADORIG": dead.origin,
+    }
