@@ -29,6 +29,7 @@ BAND = EnergyBand(20.0, 40.0)
 CRAB = crab_rate(BAND)
 ERROR_MCRAB = 7.0
 """1 sigma of a window of half an hour."""
+NEAR_ARCMIN = 6.0
 RA, DEC, STEP = 83.6, 22.0, 2.17
 
 
@@ -72,16 +73,22 @@ def one_mosaic(seed: int, method: Resampling) -> tuple[list[dict[str, float]], f
     for attitude in pointings:
         total.add(draw_sky_image(attitude, truth, ERROR_MCRAB / 1000 * CRAB, generator, BAND))
     mosaic = total.image(cut=True)
-    named = [(f"at {k}", ra, dec) for k, (ra, dec, _) in enumerate(truth)]
-    found = find_sources([mosaic], 5.0, [], named)
+    blind = find_sources([mosaic], 5.0, []).sources
+    missed = [(f"at {ra:.3f}{dec:+.3f}", ra, dec) for ra, dec, _ in truth if _nearest(blind, ra, dec)[0] > NEAR_ARCMIN]
+    found = find_sources([mosaic], 5.0, [], missed)
     return [_beside(found.sources, *source) for source in truth], found.noise[0]["significance_sigma"], mosaic
 
 
+def _nearest(sources: list[Source], ra: float, dec: float) -> tuple[float, Source]:
+    away = [separation_deg(ra, dec, source.ra_deg, source.dec_deg) * 60 for source in sources]
+    nearest = int(np.argmin(away))
+    return float(away[nearest]), sources[nearest]
+
+
 def _beside(sources: list[Source], ra: float, dec: float, flux: float) -> dict[str, float]:
-    away = [separation_deg(ra, dec, s.ra_deg, s.dec_deg) * 60 for s in sources]
-    nearest = sources[int(np.argmin(away))]
+    away, nearest = _nearest(sources, ra, dec)
     band = nearest.bands[0]
-    return {"true": flux, "flux": band.flux, "error": band.flux_error, "away": float(min(away)),
+    return {"true": flux, "flux": band.flux, "error": band.flux_error, "away": away,
             "radius": nearest.error_radius_arcmin, "forced": float(nearest.forced)}  # fmt: skip
 
 

@@ -92,9 +92,10 @@ class MosaicSum:
         return self.row, self.column, self.weighted_flux, self.weight, self.pixel_weight, self.exposure
 
     def _add(self, block: Block, values: Resampled) -> None:
-        self.weighted_flux[block.index] += values.flux * values.weight
-        self.weight[block.index] += values.weight
-        self.pixel_weight[block.index] += values.weight * values.share
+        weight = values.root_weight * values.root_weight
+        self.weighted_flux[block.index] += values.score * values.root_weight
+        self.weight[block.index] += weight
+        self.pixel_weight[block.index] += weight * values.share
         self.exposure[block.index] += values.exposure
 
     def __add__(self, other: MosaicSum) -> MosaicSum:

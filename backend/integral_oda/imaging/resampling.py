@@ -51,16 +51,19 @@ class Resampled:
 
     Attributes
     ----------
-    flux, exposure : ndarray
-        counts/s and s, float32.
-    weight : ndarray
-        1 / variance of the flux of a source; 0 where the image has nothing.
+    score : ndarray
+        Flux over its error, float32: its noise is the same everywhere, however steep the variance, and so it, not the
+        flux, is what can be taken between pixels.
+    root_weight : ndarray
+        1 / error of the flux of a source, s/counts; 0 where the image has nothing.
+    exposure : ndarray
+        s.
     share : ndarray or float
         Variance of the value over the variance of the flux of a source.
     """
 
-    flux: Array
-    weight: Array
+    score: Array
+    root_weight: Array
     exposure: Array
     share: Array | float
 
@@ -92,14 +95,16 @@ class Resampler:
         self.method, self._pixel_share = method, pixel_share
         self._neighbours = float(np.exp(-0.5 / correlation_pixels**2))
         used = (variance > 0) & np.isfinite(flux) & np.isfinite(variance)
+        root_weight = np.zeros(self.shape, np.float32)
+        np.divide(1, variance, out=root_weight, where=used, casting="same_kind")
+        np.sqrt(root_weight, out=root_weight)
         values = np.where(used, flux, np.float32(0)).astype(np.float32, copy=False)
-        weight = np.zeros(self.shape, np.float32)
-        np.divide(1, variance, out=weight, where=used, casting="same_kind")
+        values *= root_weight
         if method is Resampling.CUBIC:
             values = spline_filter(values, 3, output=np.float32, mode="mirror")
         self._stride = self.shape[1] + 2 * _PAD
         self._values = np.pad(values, _PAD, mode="reflect" if min(self.shape) > _PAD else "edge").ravel()
-        self._weight = self._within_zeros(weight)
+        self._root_weight = self._within_zeros(root_weight)
         self._exposure = self._within_zeros(np.where(used & np.isfinite(exposure), exposure, np.float32(0)))
 
     def _within_zeros(self, plane: Array) -> Array:
@@ -116,13 +121,13 @@ class Resampler:
         if self.method is Resampling.SPLIT:
             return self._split(x, y)
         nearest = self._index(np.rint(y), np.rint(x))
-        weight, exposure = self._weight.take(nearest), self._exposure.take(nearest)
+        root_weight, exposure = self._root_weight.take(nearest), self._exposure.take(nearest)
         if self.method is Resampling.NEAREST:
-            return Resampled(self._values.take(nearest), weight, exposure, self._pixel_share)
+            return Resampled(self._values.take(nearest), root_weight, exposure, self._pixel_share)
         if self.method is Resampling.SPREAD:
-            flux, share = self._spread(x, y)
-            return Resampled(flux, weight, exposure, share)
-        return Resampled(self._spline(x, y), weight, exposure, self._pixel_share)
+            score, share = self._spread(x, y)
+            return Resampled(score, root_weight, exposure, share)
+        return Resampled(self._spline(x, y), root_weight, exposure, self._pixel_share)
 
     def _index(self, row: Array, column: Array) -> NDArray[np.intp]:
         """Place of whole rows and columns in the padded planes."""
@@ -136,7 +141,7 @@ class Resampler:
         below, left = np.floor(y), np.floor(x)
         across, along = _spline_weights(x - left), _spline_weights(y - below)
         first = self._index(below - 1, left - 1)
-        flux = np.zeros_like(x)
+        score = np.zeros_like(x)
         for i, weight in enumerate(along):
             lines = self._values[i * self._stride :]
             line = lines.take(first)
@@ -146,17 +151,17 @@ class Resampler:
                 term *= across[j]
                 line += term
             line *= weight
-            flux += line
-        return flux
+            score += line
+        return score
 
     def _spread(self, x: Array, y: Array) -> tuple[Array, Array]:
         below, left = np.floor(y), np.floor(x)
         s, t = x - left, y - below
         first = self._index(below, left)
         values = [self._values[step:].take(first) for step in (0, 1, self._stride, self._stride + 1)]
-        flux = (values[0] * (1 - s) + values[1] * s) * (1 - t) + (values[2] * (1 - s) + values[3] * s) * t
+        score = (values[0] * (1 - s) + values[1] * s) * (1 - t) + (values[2] * (1 - s) + values[3] * s) * t
         share = self._pixel_share * self._mean_of_two(s) * self._mean_of_two(t)
-        return flux, share.astype(np.float32)
+        return score, share.astype(np.float32)
 
     def _mean_of_two(self, part: Array) -> Array:
         """Variance of the mean of two neighbours, ``part`` of it the second, in units of that of one."""
@@ -164,13 +169,13 @@ class Resampler:
 
     def _split(self, x: Array, y: Array) -> Resampled:
         parts = [self._index(np.rint(y + dy), np.rint(x + dx)) for dy, dx in _SUB_PIXEL_CENTRES]
-        weights = [self._weight.take(part) for part in parts]
-        total = np.maximum(sum(w > 0 for w in weights), 1).astype(np.float32)
-        flux = sum(self._values.take(p) * (w > 0) for p, w in zip(parts, weights, strict=True)) / total
+        roots = [self._root_weight.take(part) for part in parts]
+        seen = np.maximum(sum(root > 0 for root in roots), 1).astype(np.float32)
+        score = sum(self._values.take(p) * (r > 0) for p, r in zip(parts, roots, strict=True)) / seen
         exposure = np.mean([self._exposure.take(part) for part in parts], axis=0)
         # Two sub-pixels of one line lie in one pixel half of the time.
         share = self._pixel_share * ((3 + self._neighbours) / 4) ** 2
-        return Resampled(flux, sum(weights) / total, exposure, share)
+        return Resampled(score, sum(roots) / seen, exposure, share)
 
 
 def _spline_weights(part: Array) -> list[Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from integral_oda.imaging.mosaic_fit import PeakShape
 from integral_oda.imaging.resampling import PSF_SIGMA_PIXELS, Resampler, Resampling
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.mosaics.keywords import summed_keywords
+from integral_oda.products.healpix import HealpixGrid, HealpixMap
 from integral_oda.products.sky_grid import SkyGrid, image_plane
 from integral_oda.products.sky_image import SkyImage
 
@@ -45,13 +46,13 @@ class BandSum:
     Attributes
     ----------
     band : EnergyBand
-    grid : SkyGrid
+    grid : SkyGrid or HealpixGrid
     method : Resampling
     total : MosaicSum
     """
 
     band: EnergyBand
-    grid: SkyGrid
+    grid: SkyGrid | HealpixGrid
     method: Resampling = Resampling.CUBIC
     total: MosaicSum = field(init=False)
     _keywords: list[Mapping[str, Any]] = field(default_factory=list)
@@ -69,10 +70,22 @@ class BandSum:
 
     def image(self, *, cut: bool = False) -> SkyImage:
         """The mosaic; ``cut`` to the rows and columns that have been observed."""
+        assert isinstance(self.grid, SkyGrid)
         total = self.total.reshaped(self.grid.extent)
         if cut:
             total = total.cut()
         return mosaic_image(total, self.grid, self.band, self._keywords, self.method)
+
+    def healpix_map(self) -> HealpixMap:
+        """The mosaic on the observed pixels of a HEALPix grid."""
+        assert isinstance(self.grid, HealpixGrid)
+        planes = self.total.planes()
+        seen = planes.variance[0] > 0
+        arrays = (planes.flux, planes.variance, planes.significance, planes.exposure)
+        flux, variance, significance, exposure = (np.asarray(plane[0, seen], np.float32) for plane in arrays)
+        grid = replace(self.grid, number=self.grid.number[seen])
+        keywords = mosaic_keywords(self.total, self._keywords, self.method)
+        return HealpixMap(grid, flux, variance, significance, exposure, self.band, keywords)
 
 
 def mosaic_image(
@@ -98,9 +111,14 @@ def mosaic_image(
     planes = total.planes()
     arrays = (planes.flux, planes.variance, planes.significance, planes.exposure)
     flux, variance, significance, exposure = (np.asarray(plane, dtype=np.float32) for plane in arrays)
+    keywords = mosaic_keywords(total, all_keywords, method)
+    return SkyImage(flux, variance, significance, exposure, grid.wcs_of(total.extent), band, keywords)
+
+
+def mosaic_keywords(total: MosaicSum, all_keywords: Sequence[Mapping[str, Any]], method: Resampling) -> dict[str, Any]:
+    """Keywords of a mosaic: times, exposures, origin, and what sources and noise look like in it."""
     share = float(total.pixel_weight.sum() / max(float(total.weight.sum()), 1e-300))
     form = PeakShape.mean([peak_shape(keywords) for keywords in all_keywords]).resampled(method, share)
     values = (form.psf_sigma, form.peak, form.correlation, form.share)
     shape = {name: round(value, 5) for name, value in zip(_SHAPE_KEYWORDS, values, strict=True)}
-    keywords = {**summed_keywords(all_keywords), "RESAMPLE": method.value, **shape}
-    return SkyImage(flux, variance, significance, exposure, grid.wcs_of(total.extent), band, keywords)
+    return {**summed_keywords(all_keywords), "RESAMPLE": method.value, **shape}

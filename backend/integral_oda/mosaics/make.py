@@ -16,6 +16,7 @@ from integral_oda.mosaics.combine import BandSum
 from integral_oda.mosaics.inputs import NOISE_LIMIT, ImageFiles, find_images
 from integral_oda.mosaics.sources import MosaicSources, Position, find_sources
 from integral_oda.products.fits_io import write_aside
+from integral_oda.products.healpix import HealpixGrid, HealpixMap, write_healpix, write_hips
 from integral_oda.products.pictures import draw_sky_image
 from integral_oda.products.sky_grid import SkyGrid, camera_of, choose_grid
 from integral_oda.products.sky_image import SkyImage, grid_like, write_sky_images
@@ -89,8 +90,10 @@ class MosaicProducts:
     Attributes
     ----------
     request : MosaicRequest
-    images : list of SkyImage
+    images : list of SkyImage or list of HealpixMap
         One a band.
+    shown : SkyImage
+        The first band on a gnomonic grid or on that of the mosaic: what the picture shows.
     found : MosaicSources
     files : ImageFiles
         What was used and what was left out.
@@ -98,7 +101,8 @@ class MosaicProducts:
     """
 
     request: MosaicRequest
-    images: list[SkyImage]
+    images: list[SkyImage] | list[HealpixMap]
+    shown: SkyImage | None
     found: MosaicSources
     files: ImageFiles
     seconds: float = field(default=0.0, compare=False)
@@ -116,11 +120,21 @@ class MosaicProducts:
 
     def write(self, out: Path) -> dict[str, Any]:
         """Write the mosaic, the source list, the regions, the picture and the summary; gives the summary."""
-        write_sky_images(out / "mosaic.fits", self.images)
+        names = ["mosaic.fits", "catalog.fits", "catalog.reg"]
+        maps = [one for one in self.images if isinstance(one, HealpixMap)]
+        if maps:
+            write_healpix(out / "mosaic.fits", maps)
+            for one in maps:
+                names.append(f"hips_{one.band}")
+                write_hips(out / names[-1], one, f"INTEGRAL/ISGRI {one.band} keV, significance")
+        else:
+            write_sky_images(out / "mosaic.fits", [one for one in self.images if isinstance(one, SkyImage)])
         write_source_list(out / "catalog.fits", self.found.sources)
         write_regions(out / "catalog.reg", self.found.sources)
-        draw_sky_image(out / "image.png", self.images[0], self.found.sources)
-        summary = self.summary(["mosaic.fits", "catalog.fits", "catalog.reg", "image.png"])
+        if self.shown is not None:
+            names.append("image.png")
+            draw_sky_image(out / "image.png", self.shown, self.found.sources)
+        summary = self.summary(names)
         with write_aside(out / "summary.json") as aside:
             aside.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         return summary
@@ -156,27 +170,46 @@ def make_mosaic(request: MosaicRequest, told: Told | None = None) -> MosaicProdu
     started = time.perf_counter()
     files = find_images(request.paths, request.noise_limit, mix_versions=request.mix_versions, strict=request.strict)
     grid = _grid(request, files)
+    plane = _plane_to_search(grid, files)
     sums = [BandSum(band, grid, request.resampling) for band in files.bands]
-    plane = None if camera_of(grid.wcs) is not None else choose_grid(files.outlines)
-    searched = sums if plane is None else [BandSum(band, plane, request.resampling) for band in files.bands]
+    searched = sums if plane is grid else [BandSum(band, plane, request.resampling) for band in files.bands if plane]
     for done, images in enumerate(files.read(), start=1):
-        for k, image in enumerate(images):
-            sums[k].add(image)
-            if plane is not None:
-                searched[k].add(image)
+        for totals in [sums] if searched is sums or not searched else [sums, searched]:
+            for total, image in zip(totals, images, strict=True):
+                total.add(image)
         if told is not None:
             told(done, len(files.paths))
     cut = request.like is None and request.size_deg is None
-    mosaic = [total.image(cut=cut) for total in sums]
+    planes = [total.image(cut=searched is sums and cut) for total in searched]
     catalogue = [*request.catalogue, *reference_catalogue()]
-    looked_at = mosaic if plane is None else [total.image() for total in searched]
-    found = find_sources(looked_at, request.threshold, catalogue, request.at)
-    return MosaicProducts(request, mosaic, found, files, time.perf_counter() - started)
+    found = find_sources(planes, request.threshold, catalogue, request.at) if planes else MosaicSources([], [])
+    mosaic = planes if searched is sums else _finished(sums, cut=cut)
+    first = mosaic[0]
+    shown = first if isinstance(first, SkyImage) else planes[0] if planes else None
+    return MosaicProducts(request, mosaic, shown, found, files, time.perf_counter() - started)
 
 
-def _grid(request: MosaicRequest, files: ImageFiles) -> SkyGrid:
+def _finished(sums: Sequence[BandSum], *, cut: bool) -> list[SkyImage] | list[HealpixMap]:
+    if isinstance(sums[0].grid, HealpixGrid):
+        return [total.healpix_map() for total in sums]
+    return [total.image(cut=cut) for total in sums]
+
+
+def _plane_to_search(grid: SkyGrid | HealpixGrid, files: ImageFiles) -> SkyGrid | None:
+    """The gnomonic grid that sources are searched on; none if the images are too far apart for one."""
+    if isinstance(grid, SkyGrid) and camera_of(grid.wcs) is not None:
+        return grid
+    try:
+        return choose_grid(files.outlines)
+    except RequestError:
+        return None
+
+
+def _grid(request: MosaicRequest, files: ImageFiles) -> SkyGrid | HealpixGrid:
     if request.like is not None:
         return grid_like(request.like)
+    if request.projection == "HEALPIX":
+        return HealpixGrid.around(files.outlines, galactic=request.galactic)
     return choose_grid(
         files.outlines,
         request.projection,

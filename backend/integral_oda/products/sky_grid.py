@@ -21,6 +21,7 @@ __all__ = [
     "SkyGrid",
     "choose_grid",
     "directions_to_pixels",
+    "galactic_axes",
     "gnomonic_grid",
     "gnomonic_wcs",
     "image_extent",
@@ -76,10 +77,10 @@ def camera_of(wcs: WCS) -> Array | None:
     matrix = wcs.pixel_scale_matrix
     reference = (float(wcs.wcs.crpix[0]) - 1, float(wcs.wcs.crpix[1]) - 1)
     camera = gnomonic_camera(float(wcs.wcs.crval[0]), float(wcs.wcs.crval[1]), matrix, reference)
-    return camera @ _galactic_axes() if kinds[0].startswith("GLON") else camera
+    return camera @ galactic_axes() if kinds[0].startswith("GLON") else camera
 
 
-def _galactic_axes() -> Array:
+def galactic_axes() -> Array:
     """Rotation ``(3, 3)`` from FK5 to galactic directions."""
     from astropy.coordinates import SkyCoord
 
@@ -90,7 +91,7 @@ def _galactic_axes() -> Array:
 def pixel_directions(wcs: WCS, column: Array, row: Array) -> Array:
     """FK5 unit vectors ``(..., 3)`` of pixels (0-based); NaN off the sky."""
     vectors = unit_vector(*wcs.wcs_pix2world(np.ravel(column), np.ravel(row), 0)).reshape(*np.shape(column), 3)
-    return vectors @ _galactic_axes() if _is_galactic(wcs) else vectors
+    return vectors @ galactic_axes() if _is_galactic(wcs) else vectors
 
 
 def directions_to_pixels(wcs: WCS, directions: Array) -> tuple[Array, Array]:
@@ -100,7 +101,7 @@ def directions_to_pixels(wcs: WCS, directions: Array) -> tuple[Array, Array]:
         column, row, depth = camera @ directions.T
         depth = np.where(depth > 0, depth, np.nan)
         return column / depth, row / depth
-    v = directions @ _galactic_axes().T if _is_galactic(wcs) else directions
+    v = directions @ galactic_axes().T if _is_galactic(wcs) else directions
     lon, lat = np.rad2deg(np.arctan2(v[:, 1], v[:, 0])) % 360, np.rad2deg(np.arcsin(np.clip(v[:, 2], -1, 1)))
     column, row = wcs.wcs_world2pix(lon, lat, 0)
     return column, row
@@ -254,7 +255,7 @@ def _check_plane(points: Array, middle: Array) -> None:
 
 
 def _in_frame(direction: Array, *, galactic: bool) -> Array:
-    return _galactic_axes() @ direction if galactic else direction
+    return galactic_axes() @ direction if galactic else direction
 
 
 def _angles(direction: Array) -> tuple[float, float]:
