@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from integral_oda.background_files import check_folder
 from integral_oda.engine_choice import FIRST_REVOLUTION_OF_OSA_11
-from integral_oda.errors import DataError, NothingLeftError, RequestError, UnavailableError
+from integral_oda.errors import DataError, NothingLeftError, RequestError
 from integral_oda.folders import archive_root, background_root
 from integral_oda.instrument.energy import ENERGY_RANGE_KEV
 from integral_oda.pointing_query import PointingQuery
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from integral_oda.catalog.reference import CatalogSource
     from integral_oda.engines.native.graph import TimeSelection
     from integral_oda.engines.osa.graph import OsaGraph
+    from integral_oda.engines.remote.graph import RemoteGraph
     from integral_oda.instrument.energy import EnergyBand
     from integral_oda.workflow.graph import Node
 
@@ -104,6 +105,9 @@ def _select(query: Query, root: Path, listener: Listener, *, strict: bool) -> Se
     from integral_oda.archive.tree import Archive
 
     selection = Selection(Archive(root), [], [])
+    if query.engine == "mmoda":
+        selection.used = list(query.scw_list)
+        return selection
     for scw in query.scw_list:
         try:
             selection.archive.events_file(scw)
@@ -199,6 +203,8 @@ def _image(query: ImageQuery, subject: _Subject) -> Node:
     bands, threshold = query.energy_bands, query.detection_threshold
     if query.engine == "osa":
         return _osa(query, subject).image(bands, threshold, at)
+    if query.engine == "mmoda":
+        return _remote(query, subject, subject.extra).image(bands, threshold, at)
     maps = _background_maps(query, bands)
     return image_graph(subject.archive, subject.windows, bands, threshold, subject.extra, at, subject.time, maps)
 
@@ -209,6 +215,9 @@ def _light_curve(query: LightCurveQuery, subject: _Subject) -> Node:
     if query.engine == "osa":
         query.check_osa()
         return _osa(query, subject).light_curves(query.band, query.time_bin, subject.asked)
+    if query.engine == "mmoda":
+        wanted = [*subject.extra, *([] if subject.asked is None else [subject.asked])]
+        return _remote(query, subject, wanted).light_curves(query.energy_bands, query.time_bin, subject.asked)
     curves = Curves(
         bands=query.energy_bands,
         bins=query.bins,
@@ -267,8 +276,8 @@ def refuse_engine(query: Query) -> None:
     RequestError
         If it cannot do this.
     """
-    if "mmoda" in (query.engine, *query.engines_of_steps.values()):
-        raise UnavailableError("engine mmoda is not available yet: take native or osa")
+    if "mmoda" in query.engines_of_steps.values() or (query.engine == "mmoda" and query.engine_for):
+        raise RequestError("engine_for", ", ".join(query.engine_for), "the engine mmoda carries out whole queries")
     if query.engine == "native":
         if query.engines_of_steps:
             raise RequestError("engine_for", ", ".join(query.engine_for), "single steps can be left to native where "
@@ -280,12 +289,14 @@ def refuse_engine(query: Query) -> None:
         )
     if getattr(query, "background", None) is not None:
         raise RequestError("background", query.background, "only the engine native takes background maps")  # type: ignore[attr-defined]
-    for name in ("phase", "rate_range"):
-        if getattr(query, name) is not None:
+    for name in ("phase", "rate_range", *(["gti"] if query.engine == "mmoda" else [])):
+        if getattr(query, name):
             raise RequestError(name, getattr(query, name), "only the engine native takes it; the engine osa takes gti")
     bands = getattr(query, "bands", None) or ((getattr(query, "E1_keV", 15.0), getattr(query, "E2_keV", 800.0)),)
     if max(e2 for _, e2 in bands) > HIGHEST_OSA_ENERGY_KEV:
-        raise RequestError("band", bands, f"the engine osa takes energies from 15 to {HIGHEST_OSA_ENERGY_KEV:g} keV")
+        raise RequestError(
+            "band", bands, f"the engine {query.engine} takes energies from 15 to {HIGHEST_OSA_ENERGY_KEV:g} keV"
+        )
 
 
 HIGHEST_OSA_ENERGY_KEV = 800.0
@@ -317,6 +328,12 @@ def split_by_osa_version(query: QueryType) -> list[QueryType]:
     late = tuple(scw for scw in query.scw_list if scw not in early)
     parts = zip(versions, (early, late), strict=True)
     return [query.model_copy(update={"osa_version": v, "scw_list": windows}) for v, windows in parts if windows]
+
+
+def _remote(query: Query, subject: _Subject, catalogue: Sequence[Position]) -> RemoteGraph:
+    from integral_oda.engines.remote.graph import RemoteGraph
+
+    return RemoteGraph(subject.archive, subject.windows, query.osa_version, catalogue)
 
 
 def _osa(query: Query, subject: _Subject) -> OsaGraph:

@@ -58,6 +58,11 @@ def _image(total: PartialMosaic, k: int, tangent: Sequence[float]) -> SkyImage:
 
 
 def _with_null(noise: Sequence[Mapping[str, Any]], windows: Sequence[WindowLists]) -> list[dict[str, Any]]:
-    """Noise of the mosaic; its null is the mean null of the windows."""
-    nulls = [np.sqrt(np.mean([w.noise[k]["null_sigma"] ** 2 for w in windows])) for k in range(len(noise))]
-    return [{**values, "null_sigma": float(null)} for values, null in zip(noise, nulls, strict=True)]
+    """Noise of the mosaic; its null is the mean null of the windows, None where one does not know its own."""
+    nulls = [_mean_null([window.noise[k]["null_sigma"] for window in windows]) for k in range(len(noise))]
+    return [{**values, "null_sigma": null} for values, null in zip(noise, nulls, strict=True)]
+
+
+def _mean_null(nulls: Sequence[float | None]) -> float | None:
+    known = [null for null in nulls if null is not None]
+    return float(np.sqrt(np.mean(np.square(known)))) if len(known) == len(nulls) else None
