@@ -473,8 +473,8 @@ class QualityQuery(Query):
     def _one_window_as_it_is(self) -> Self:
         if len(self.scw_list) != 1:
             raise ValueError("a quality page is about one science window")
-        if self.gti or self.phase or self.rate_range:
-            raise ValueError("a quality page is about the whole window: no gti, phase or rate_range")
+        if self.phase or self.rate_range:
+            raise ValueError("a quality page is about the window, or its gti: no phase or rate_range")
         return self
 
     @property

@@ -263,7 +263,7 @@ def _spectrum(query: SpectrumQuery, subject: _Subject) -> Node:
 def _quality(query: QualityQuery, subject: _Subject) -> Node:
     from integral_oda.engines.native.graph import quality_graph
 
-    return quality_graph(subject.archive, subject.windows[0], query.energy_bands, subject.extra)
+    return quality_graph(subject.archive, subject.windows[0], query.energy_bands, subject.extra, subject.time)
 
 
 def refuse_engine(query: Query) -> None:

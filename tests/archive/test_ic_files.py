@@ -6,7 +6,6 @@ from ic_trees import write_band_maps, write_luts, write_mask, write_response, wr
 
 from integral_oda.archive.ic_files import (
     BandMaps,
-    read_bad_time,
     read_detector_maps,
     read_efficiency_table,
     read_energy_calibration,
@@ -72,20 +71,6 @@ def test_the_response_of_the_tree(tmp_path):
     assert read.origin == "IC isgr_rmf_rsp_0219 and isgr_arf_rsp_0031"
     assert read.area_cm2 == pytest.approx(response.area_cm2, rel=1e-4, abs=1e-3)
     assert read_ic_response(IcTree(tmp_path / "nothing"), 8320.0) is None
-
-
-def test_bad_time_of_the_kinds_named(tmp_path):
-    write_table(
-        tmp_path / "bti.fits",
-        "ISGR-GNRL-BTI",
-        {
-            "START": ("1D", [3.0, 1.0, 5.0]),
-            "STOP": ("1D", [4.0, 2.0, 6.0]),
-            "BTI_TYPE": ("20A", ["SOLAR_FLARE", "BELT_CROSSING", "MISCELLANEOUS"]),
-        },
-    )
-    assert read_bad_time(tmp_path / "bti.fits").tolist() == [[1, 2], [3, 4]]
-    assert read_bad_time(tmp_path / "bti.fits", ("MISCELLANEOUS",)).tolist() == [[5, 6]]
 
 
 def test_energy_tables_from_the_tree(tmp_path):

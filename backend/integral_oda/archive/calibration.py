@@ -15,7 +15,7 @@ from integral_oda.folders import ic_root
 __all__ = ["IC_PREFIX", "calibration_files", "ic_cards", "ic_tree_of", "ic_use"]
 
 IC_PREFIX = "ic_"
-_CONFIRMED, _UNUSED = ("mask",), ("deco", "covr")
+_CONFIRMED, _UNUSED = ("mask",), ("deco", "covr", "effc")
 """Kinds that the built-in model is compared with, and kinds that are read for others only."""
 
 

@@ -11,7 +11,7 @@ from integral_oda.archive.fits_table import Hdu, read_hdus
 from integral_oda.archive.scw import ScwId
 from integral_oda.errors import DataError, RequestError
 
-__all__ = ["BAD_TIME_NAMES", "Exclusions", "newest_bad_time_file", "read_exclusions"]
+__all__ = ["BAD_TIME_NAMES", "Exclusions", "newest_bad_time_file", "read_bad_time", "read_exclusions"]
 
 BAD_TIME_NAMES = frozenset(
     ("IBIS_CONFIGURATION", "IBIS_BOOT", "ISGRI_RISE_TIME", "VETO_PROBLEM", "SOLAR_FLARE", "BELT_CROSSING")
@@ -86,7 +86,7 @@ def _read(path: Path, found: Exclusions) -> None:
     elif path.suffix == ".json":
         _read_verdict(path, found)
     elif path.read_bytes()[:6].startswith((b"SIMPLE", b"\x1f\x8b")):
-        found.bad_time_ijd += _bad_time(path)
+        found.bad_time_ijd += read_bad_time(path)
     else:
         for line in path.read_text(encoding="utf-8").splitlines():
             if words := line.partition("#")[0].split(maxsplit=1):
@@ -107,7 +107,14 @@ def _read_verdict(page: Path, found: Exclusions) -> None:
         found.windows[_swid(str(values["science_window"]))] = "; ".join(["verdict drop", *reasons[:1]])
 
 
-def _bad_time(path: Path) -> list[tuple[float, float, str]]:
+def read_bad_time(path: Path) -> list[tuple[float, float, str]]:
+    """Read a table of bad time: start, stop (IJD) and name of the intervals that `BAD_TIME_NAMES` has, or of no name.
+
+    Raises
+    ------
+    DataError
+        If the file has no columns of starts and stops.
+    """
     intervals = []
     tables = [
         hdu
@@ -115,7 +122,7 @@ def _bad_time(path: Path) -> list[tuple[float, float, str]]:
         if hdu.header.get("XTENSION") == "BINTABLE" and _first(hdu, _START_COLUMNS) and _first(hdu, _STOP_COLUMNS)
     ]
     if not tables:
-        raise DataError("no table of it has columns START and STOP")
+        raise DataError(f"{path}: no table of it has columns START and STOP")
     for table in tables:
         start, stop = table.column(_first(table, _START_COLUMNS)), table.column(_first(table, _STOP_COLUMNS))
         rows = zip(start.tolist(), stop.tolist(), _names(table, len(start)), strict=True)

@@ -23,9 +23,7 @@ from integral_oda.instrument.pixel_status import on_grid
 from integral_oda.instrument.response import Response
 
 __all__ = [
-    "BTI_NAMES",
     "BandMaps",
-    "read_bad_time",
     "read_decoding_array",
     "read_detector_maps",
     "read_efficiency_table",
@@ -34,13 +32,6 @@ __all__ = [
     "read_mask",
     "read_off_axis_maps",
 ]
-
-BTI_NAMES = (
-    *("IBIS_CONFIGURATION", "IBIS_BOOT", "ISGRI_RISE_TIME", "VETO_PROBLEM", "SOLAR_FLARE"),
-    "BELT_CROSSING",
-)
-"""Kinds of bad time that are left out, those of OSA's BTI_Names."""
-_BTI_LABELS = ("BTI_TYPE", "BTI_NAME", "NAME")
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,34 +174,5 @@ def _columns(path: Path, names: tuple[str, ...]) -> list[Array]:
     raise DataError(f"{path}: no table with the columns {', '.join(names)}")
 
 
-def read_bad_time(path: str | Path, names: tuple[str, ...] = BTI_NAMES) -> Array:
-    """Bad time intervals ``(n, 2)``, IJD, of the kinds named; of all where the file names none.
-
-    Raises
-    ------
-    DataError
-        If the file has no columns START and STOP.
-    """
-    tables = [hdu for hdu in _tables(path) if {"START", "STOP"} <= hdu.columns.keys()]
-    if not tables:
-        raise DataError(f"{path}: no table with columns START and STOP")
-    intervals = np.concatenate([_intervals_named(table, names) for table in tables])
-    return intervals[np.argsort(intervals[:, 0], kind="stable")]
-
-
-def _intervals_named(table: Hdu, names: tuple[str, ...]) -> Array:
-    """Rows of a table whose kind, in a column or for the whole table in a keyword, is named; all where none is said."""
-    intervals = np.column_stack([table.column("START"), table.column("STOP")]).astype(float)
-    label = next((key for key in _BTI_LABELS if key in table.columns), None)
-    if label is not None:
-        return intervals[[_word(value) in names for value in table.column(label)]]
-    said = next((str(table.header[key]) for key in _BTI_LABELS if key in table.header), names[0])
-    return intervals if said in names else intervals[:0]
-
-
 def _tables(path: str | Path) -> list[Hdu]:
     return [hdu for hdu in read_hdus(path) if hdu.header.get("XTENSION") == "BINTABLE"]
-
-
-def _word(value: object) -> str:
-    return value.decode("ascii", "replace").strip("\0 ") if isinstance(value, bytes) else str(value).strip()

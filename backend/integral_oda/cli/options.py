@@ -138,7 +138,7 @@ class Selection(Pointings):
         """The options as a query's parameters."""
         return {
             **super().parameters,
-            "gti": _good_time(self.gti),
+            "gti": good_time(self.gti),
             "phase": self.phase,
             "rate_range": self.rate_range,
             "rate_bin": self.rate_bin,
@@ -175,7 +175,7 @@ def _field_parameters(kind: Any) -> list[inspect.Parameter]:
     ]
 
 
-def _good_time(texts: list[str] | None) -> Sequence[tuple[float, float]] | None:
+def good_time(texts: list[str] | None) -> Sequence[tuple[float, float]] | None:
     """Intervals of every ``--gti``, a file or START,STOP."""
     if not texts:
         return None

@@ -31,7 +31,7 @@ __all__ = [
     "spectrum_shift",
 ]
 
-PIXEL_STATES = ("gap", "usable", "dead", "flagged", "noisy", "too few counts", "high threshold")
+PIXEL_STATES = ("gap", "usable", "dead", "flagged", "noisy", "too few counts", "high threshold", "switched off")
 """Meaning of the numbers of `pixel_states`."""
 TUNGSTEN_KEV = 58.83
 """Mean of the K alpha lines of tungsten by their strengths, 59.32 (1) and 57.98 keV (0.58)."""
@@ -45,7 +45,11 @@ _SMOOTHING_KEV = 2.0
 
 
 def pixel_states(
-    all_counts: Array, good: NDArray[np.bool_], quiet: NDArray[np.bool_], usable: NDArray[np.bool_]
+    all_counts: Array,
+    good: NDArray[np.bool_],
+    quiet: NDArray[np.bool_],
+    usable: NDArray[np.bool_],
+    off: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.uint8]:
     """Say of every pixel whether it is used, and why not.
 
@@ -56,6 +60,8 @@ def pixel_states(
     good, quiet, usable : ndarray of bool
         ``(134, 130)``, each a part of the one before: neither dead nor flagged; nor of unusual rate; nor of a high
         threshold.
+    off : ndarray of bool, optional
+        ``(134, 130)`` switched off, as context, telemetry or switch lists have it.
 
     Returns
     -------
@@ -63,8 +69,9 @@ def pixel_states(
         ``(134, 130)`` indices into `PIXEL_STATES`.
     """
     ordinary = float(np.median(all_counts[usable])) if usable.any() else 0.0
-    cases = [~active_pixels(), usable, all_counts == 0, ~good, ~quiet & (all_counts > ordinary), ~quiet]
-    return np.select(cases, range(6), default=6).astype(np.uint8)
+    known = np.zeros_like(good) if off is None else off
+    cases = [~active_pixels(), usable, known, all_counts == 0, ~good, ~quiet & (all_counts > ordinary), ~quiet]
+    return np.select(cases, (0, 1, 7, 2, 3, 4, 5), default=6).astype(np.uint8)
 
 
 @dataclass(frozen=True)

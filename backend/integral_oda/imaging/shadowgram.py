@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
 
-__all__ = ["Shadowgram", "build_shadowgram"]
+__all__ = ["Shadowgram", "build_shadowgram", "with_detector_maps"]
 
 
 _LEAST_VARIANCE = 1e-2
@@ -122,6 +122,37 @@ def build_shadowgram(
         efficiency=_plane(usable, response.efficiency),
         live_time_s=float(live_time[usable].mean()),
     )
+
+
+def with_detector_maps(shadowgram: Shadowgram, uniformity: Array | None, background: Array | None) -> Shadowgram:
+    """The same shadowgram with known shapes of the detector plane.
+
+    Parameters
+    ----------
+    shadowgram : Shadowgram
+    uniformity, background : ndarray or None
+        ``(134, 130)`` response of each pixel, which multiplies sources and background, and shape of the background
+        alone; only their shape counts, both are taken relative to their mean over the usable pixels.
+    """
+    response, shape = (_relative(plane, shadowgram.usable) for plane in (uniformity, background))
+    of_background = response * shape
+    return replace(
+        shadowgram,
+        expected=shadowgram.expected * of_background,
+        background_response=shadowgram.background_response * of_background,
+        variance=np.where(shadowgram.usable, np.maximum(shadowgram.variance * of_background, _LEAST_VARIANCE), 0.0),
+        source_response=shadowgram.source_response * response,
+        efficiency=shadowgram.efficiency * response,
+    )
+
+
+def _relative(plane: Array | None, usable: NDArray[np.bool_]) -> Array:
+    """A map over its mean; 1 for pixels of which it says nothing."""
+    if plane is None:
+        return np.ones(DETECTOR_SHAPE)
+    told = usable & (plane > 0)
+    mean = float(plane[told].mean()) if told.any() else 1.0
+    return np.where(told, plane / mean, 1.0)
 
 
 def _plane(usable: NDArray[np.bool_], values: Array) -> Array:

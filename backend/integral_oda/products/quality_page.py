@@ -27,7 +27,7 @@ __all__ = ["WindowQuality", "write_quality"]
 DAY_S = 86400.0
 _WIDTH_IN, _DPI = 13.0, 90
 _GREY, _BLUE, _ORANGE = "#8a8f98", "#2166ac", "#d6604d"
-_STATE_COLOURS = ("#ffffff", "#d9e6f2", "#22262b", "#d6604d", "#e9a23b", "#4f9d8f", "#7b4fa3")
+_STATE_COLOURS = ("#ffffff", "#d9e6f2", "#22262b", "#d6604d", "#e9a23b", "#4f9d8f", "#7b4fa3", "#8c6d4a")
 _MODULE_COLOURS = ("#1b6ca8", "#5aa9d6", "#17806d", "#7bbf6a", "#b8860b", "#e08a3c", "#b13a4b", "#8a5aa8")
 _NO_SOFTWARE: Any = {"Software": None}
 _PLANE: dict[str, Any] = {"origin": "lower", "interpolation": "nearest"}
@@ -223,7 +223,7 @@ def _states(axes: Axes, quality: WindowQuality) -> None:
     from matplotlib.patches import Patch
 
     names = quality.numbers["pixel_state_names"]
-    axes.imshow(quality.pixel_state, cmap=ListedColormap(_STATE_COLOURS), vmin=-0.5, vmax=6.5, **_PLANE)
+    axes.imshow(quality.pixel_state, cmap=ListedColormap(_STATE_COLOURS), vmin=-0.5, vmax=7.5, **_PLANE)
     usable = quality.numbers["usable_fraction"]
     axes.set_title(f"pixels: {100 * usable:.1f} % usable", fontsize=10, loc="left")
     labels = [f"{name} {quality.numbers['pixels'][name]}" for name in names[1:]]

@@ -18,12 +18,14 @@ from integral_oda.archive.housekeeping import (
     read_switch_list,
     read_temperatures,
 )
-from integral_oda.archive.ic_files import read_energy_calibration, read_mask
+from integral_oda.archive.ic_files import read_detector_maps, read_energy_calibration, read_mask
+from integral_oda.arrays import Array
 from integral_oda.errors import DataError
 from integral_oda.instrument.detector import DETECTOR_SHAPE, active_pixels
+from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.mask import mask_pattern
 
-__all__ = ["check_mask", "of_kind", "pixels_off", "recalibrated"]
+__all__ = ["check_mask", "detector_maps", "of_kind", "pixels_off", "recalibrated"]
 
 _ENERGY_TABLES = ("lut1", "lut2", "mcec", "l2re")
 
@@ -68,6 +70,11 @@ def pixels_off(raw: Mapping[str, Path], header: Mapping[str, Any]) -> tuple[NDAr
         if paths:
             told.append("HK3" if name == "noisy" else "switch list")
     return off, " + ".join(["events", *told])
+
+
+def detector_maps(raw: Mapping[str, Path], band: EnergyBand) -> dict[str, Array]:
+    """Uniformity (``unif``) and background shape (``back``) of a band, ``(134, 130)``, where the IC tree has them."""
+    return {kind: read_detector_maps(path).mean(band) for kind, path in of_kind(raw, "unif", "back").items()}
 
 
 def check_mask(raw: Mapping[str, Path]) -> None:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from integral_oda.archive.calibration import ic_cards
 from integral_oda.archive.events import EventList, read_events
+from integral_oda.archive.exclusions import read_bad_time
 from integral_oda.archive.housekeeping import read_dead_times
-from integral_oda.archive.ic_files import read_bad_time
 from integral_oda.arrays import Array
 from integral_oda.engines.native.calibration import check_mask, of_kind, pixels_off, recalibrated
+from integral_oda.engines.native.gain import gain_cards, module_spectra
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
 from integral_oda.instrument.deadtime import module_dead_fraction
@@ -180,6 +181,7 @@ def select_events(
     elapsed = max(float(events.time_ijd[-1] - events.time_ijd[0]) * DAY_S, 1e-3)
     module = module_map().ravel()
     rates = np.array([all_counts[module == m].sum() / elapsed for m in range(N_MODULES)])
+    spectra = module_spectra(events.energy_kev[kept], module[pixel[kept]])
     header = {key: events.header[key] for key in _KEYWORDS if events.header.get(key) is not None}
     return SelectedEvents(
         time_ijd=events.time_ijd[kept],
@@ -191,7 +193,7 @@ def select_events(
         module_rates=rates,
         rejected_time_ijd=events.time_ijd[~kept],
         rejected_module=np.maximum(module[pixel[~kept]], 0).astype(np.uint8),
-        header=header | dict(cards or {}),
+        header=header | gain_cards(spectra, int(header.get("REVOL") or 0)) | dict(cards or {}),
         off_pixels=np.zeros(DETECTOR_SHAPE, dtype=bool) if off is None else off,
         silence_ijd=find_silence(events.time_ijd, module[pixel]),
     )
@@ -231,8 +233,9 @@ class Gti:
 def _without_bad_time(events: SelectedEvents, files: Mapping[str, Path]) -> Array:
     """Good time of the archive less telemetry gaps and the bad time of the IC tree."""
     silence = np.asarray(events.silence_ijd)
-    bad = [silence[silence[:, 0] < 0, 1:], *(read_bad_time(path) for path in files.values())]
-    return without(union(np.array(events.gti_ijd)), np.concatenate(bad))
+    bad = [(float(start), float(stop)) for _, start, stop in silence[silence[:, 0] < 0]]
+    bad += [(start, stop) for path in files.values() for start, stop, _ in read_bad_time(path)]
+    return without(union(np.array(events.gti_ijd)), bad)
 
 
 def _selected(good: Array, parameters: Mapping[str, Any], states: Sequence[GoodTime]) -> Array:

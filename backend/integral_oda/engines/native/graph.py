@@ -48,7 +48,7 @@ RATE_BAND = EnergyBand(28.0, 80.0)
 _NO_NEW_SOURCES = 100.0
 
 _NATIVE = "integral_oda.engines.native"
-COR = DeclaredStep("COR", "3", f"{_NATIVE}.events:Cor")
+COR = DeclaredStep("COR", "4", f"{_NATIVE}.events:Cor")
 GTI = DeclaredStep("GTI", "2", f"{_NATIVE}.events:Gti")
 DEAD = DeclaredStep("DEAD", "2", f"{_NATIVE}.events:Dead")
 CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
@@ -70,7 +70,7 @@ BIN_S = DeclaredStep("BIN_S", "1", f"{_NATIVE}.spectra:BinS")
 BKG_S = DeclaredStep("BKG_S", "1", f"{_NATIVE}.spectra:BkgS")
 SPE = DeclaredStep("SPE", "1", f"{_NATIVE}.spectra:Spe")
 STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
-QUALITY = DeclaredStep("QUALITY", "2", f"{_NATIVE}.quality:Quality")
+QUALITY = DeclaredStep("QUALITY", "3", f"{_NATIVE}.quality:Quality")
 PACK_QUALITY = DeclaredStep("PACK_QUALITY", "2", f"{_NATIVE}.quality:PackQuality", product=True)
 CAL_I = DeclaredStep("CAL_I", "1", f"{_NATIVE}.background_maps:WindowResidual")
 PACK_BACKGROUND = DeclaredStep(
@@ -205,9 +205,15 @@ def _tangent_point(axes: Mapping[str, tuple[float, float] | None]) -> list[float
     return tangent
 
 
-def quality_graph(archive: Archive, scw: str, bands: Sequence[EnergyBand], extra: Sequence[Position] = ()) -> Node:
+def quality_graph(
+    archive: Archive,
+    scw: str,
+    bands: Sequence[EnergyBand],
+    extra: Sequence[Position] = (),
+    time: TimeSelection = EVERYTHING,
+) -> Node:
     """Node of the quality page of one window; the first band is that of the residual maps."""
-    base = _window_nodes(archive, scw, extra, {})
+    base = _window_nodes(archive, scw, extra, time.parameters)
     quality = _node(QUALITY, scw, {"bands": [list(b) for b in bands]}, _all_bands(scw, base, bands))
     return _node(PACK_QUALITY, scw, {}, [quality])
 
@@ -221,15 +227,15 @@ def _all_bands(scw: str, base: Mapping[str, Any], bands: Sequence[EnergyBand]) -
 
 def _binned(scw: str, base: Mapping[str, Any], band: EnergyBand) -> Node:
     """Shadowgram of a band, with the structure that a neighbouring band and other windows show."""
-    templates = []
+    templates, maps = [], _of(base["files"], "ic_unif", "ic_back")
     neighbour = neighbour_band(band)
     if neighbour is not None:
-        templates.append(_node(REF_I, scw, {"band": list(neighbour)}, [*base["events"], base["field"]]))
+        templates.append(_node(REF_I, scw, {"band": list(neighbour)}, [*base["events"], base["field"]], maps))
     background = find_map(base["background"], band, scw) if base["background"] else None
     if background is not None:
         templates.append(_node(BACK, scw, {"scw": scw}, base["events"][:1], {"background": background}))
     inputs = [*base["events"], base["field"], *templates] if templates else base["events"]
-    return _node(BIN_I, scw, {"band": list(band)}, inputs)
+    return _node(BIN_I, scw, {"band": list(band)}, inputs, maps)
 
 
 def background_graph(
@@ -405,7 +411,8 @@ def _light_curve_node(step: DeclaredStep, archive: Archive, scw: str, base: Mapp
     parameters = curves.parameters if step is LCR else curves.event_parameters
     if step is BURST:
         orbit, parameters = None, {key: value for key, value in parameters.items() if key != "barycentre"}
-    return _node(step, scw, parameters, inputs, {"orbit": orbit} if orbit else {})
+    calibration = _of(base["files"], "ic_effi") if step is LCR else {}
+    return _node(step, scw, parameters, inputs, {**({"orbit": orbit} if orbit else {}), **calibration})
 
 
 def _selected_nodes(

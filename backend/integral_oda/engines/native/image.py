@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
+from integral_oda.engines.native.calibration import detector_maps
 from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import DetectorEfficiency, live_time_map
 from integral_oda.engines.native.photometry import Photometry
@@ -18,7 +19,7 @@ from integral_oda.engines.native.sources import FieldFit, fit_field
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.imaging.null import draw_null_excess
 from integral_oda.imaging.resampling import PSF_SIGMA_PIXELS
-from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
+from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram, with_detector_maps
 from integral_oda.imaging.sky import SkyMaps, make_sky_maps, score_map
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
 from integral_oda.imaging.uniformity import NULL_DRAWS, Template, apply_templates, structure_template
@@ -76,6 +77,8 @@ class BinI:
         counts = counts_in_band(events, good, band)
         usable = np.asarray(efficiency.usable)
         shadowgram = build_shadowgram(counts, usable, efficiency.thresholds, band, live_time_map(good, dead))
+        if maps := detector_maps(raw, band):
+            shadowgram = with_detector_maps(shadowgram, maps.get("unif"), maps.get("back"))
         if not known:
             return shadowgram
         field, *templates = known

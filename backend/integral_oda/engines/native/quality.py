@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integral_oda.arrays import Array
 from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import (
     DetectorEfficiency,
@@ -21,6 +20,7 @@ from integral_oda.engines.native.field import (
     not_noisy_below,
     quiet_pixels,
 )
+from integral_oda.engines.native.gain import SPECTRUM_EDGES_KEV, module_gain, module_spectra
 from integral_oda.engines.native.image import band_maps, noise_numbers, noise_region
 from integral_oda.engines.native.sources import FieldFit, fit_field
 from integral_oda.engines.storage import load_record, save_record
@@ -28,14 +28,12 @@ from integral_oda.imaging.efficiency import threshold_sigma_kev
 from integral_oda.imaging.quality import (
     LIMITS,
     PIXEL_STATES,
-    fit_line,
     judge,
     mean_rates,
     pixel_states,
     rate_variation,
     residual_maps,
     significance_histogram,
-    spectrum_shift,
 )
 from integral_oda.imaging.shadowgram import Shadowgram
 from integral_oda.imaging.structure import Covariance
@@ -49,7 +47,6 @@ from integral_oda.timing.good_time import gaps
 __all__ = ["PackQuality", "Quality"]
 
 NEW_SOURCE_SIGNIFICANCE = 7.0
-_SPECTRUM_EDGES = np.arange(15.0, 250.1, 0.5)
 _HISTOGRAM_EDGES = np.arange(-6.0, 6.01, 0.25)
 _RATE_BIN_S, _VARIATION_BIN_S = 2.0, 100.0
 _MOST_STEPS = 4
@@ -81,7 +78,7 @@ class Quality:
             threshold_kev=shadowgrams[0].unflat(np.asarray(efficiency.threshold_kev)),
             pixel_state=window.states,
             spectra=window.spectra,
-            spectrum_edges_kev=_SPECTRUM_EDGES,
+            spectrum_edges_kev=SPECTRUM_EDGES_KEV,
             rate_edges_ijd=window.rate_edges,
             rates=window.rates,
             intervals_ijd=np.asarray(good.intervals_ijd),
@@ -142,16 +139,15 @@ class _Window:
         self.counts = np.bincount(pixel, minlength=DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]).reshape(DETECTOR_SHAPE)
         self.module = np.where(self.usable, module_map(), -1).ravel()[pixel]
         self.states = self._states()
-        self.spectra = np.stack(
-            [np.histogram(self.energy[self.module == m], _SPECTRUM_EDGES)[0] for m in range(N_MODULES)]
-        )
+        self.spectra = module_spectra(self.energy, self.module)
 
     def _states(self) -> NDArray[np.uint8]:
         channels = channel_counts(self.events, self.good)
         good = np.asarray(self.events.good_pixels)
         quiet = quiet_pixels(channels, good)
         quiet &= not_noisy_below(channels, quiet, self.efficiency.thresholds)
-        return pixel_states(np.asarray(self.events.all_counts), good, quiet | self.usable, self.usable)
+        off = np.asarray(self.events.off_pixels)
+        return pixel_states(np.asarray(self.events.all_counts), good, quiet | self.usable, self.usable, off)
 
     def numbers(self) -> dict[str, Any]:
         """Time, pixels and rate of the window."""
@@ -168,6 +164,8 @@ class _Window:
             "gaps": [{"start_ijd": float(a), "seconds": float((b - a) * DAY_S)} for a, b in lost],
             "deadc": self.dead.deadc,
             "dead_time_from": self.dead.origin,
+            "pixel_status_from": header.get("PIXSTAT", "events"),
+            "gain_warning": header.get("GAINWARN", "none"),
             "pixels": {name: int((self.states == k).sum()) for k, name in enumerate(PIXEL_STATES) if k},
             "usable_fraction": float(self.usable.sum()) / N_PIXELS,
             "threshold_kev": self.efficiency.centre_kev,
@@ -193,7 +191,9 @@ class _Window:
                 "usable_fraction": float(pixels[m]) / (N_PIXELS // N_MODULES),
                 "all_events_rate": float(self.events.module_rates[m]),
                 "relative_rate": _finite(rates[m] / median),
-                **_gain(self.spectra, m, sigma),
+                "on_fraction": float(self.dead.on_fraction[m]),
+                "dead_fraction": float(self.dead.dead_fraction[m]),
+                **module_gain(self.spectra, m, sigma),
             }
             for m in range(N_MODULES)
         ]
@@ -204,19 +204,6 @@ def _span(events: SelectedEvents, good: GoodTime) -> tuple[float, float]:
     start, stop = (events.header.get(key) for key in ("TSTART", "TSTOP"))
     first, last = float(intervals[0, 0]), float(intervals[-1, 1])
     return min(first, float(start or first)), max(last, float(stop or last))
-
-
-def _gain(spectra: Array, module: int, sigma_kev: float) -> dict[str, float | None]:
-    line = fit_line(spectra[module], _SPECTRUM_EDGES, sigma_kev)
-    others = spectra.sum(axis=0) - spectra[module]
-    shift, error = spectrum_shift(spectra[module], others, _SPECTRUM_EDGES)
-    return {
-        "line_kev": line.centre_kev if line.found else None,
-        "line_error_kev": line.error_kev if line.found else None,
-        "line_significance": _finite(line.significance),
-        "shift_kev": shift if np.isfinite(error) else None,
-        "shift_error_kev": error if np.isfinite(error) else None,
-    }
 
 
 def _finite(value: float) -> float:

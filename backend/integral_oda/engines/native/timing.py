@@ -15,6 +15,7 @@ from integral_oda.arrays import Array, IntArray
 from integral_oda.engines.native.barycentre import at_barycentre
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import live_time_map
+from integral_oda.engines.native.photometry import support_of
 from integral_oda.engines.native.window_fit import WindowFit, live_in_bins, select_band
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
@@ -22,6 +23,7 @@ from integral_oda.instrument.attitude import Attitude
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.epochs import OSA_SEAM_IJD, SENSITIVITY_SOURCE, sensitivity_factor
 from integral_oda.instrument.response import crab_rate
+from integral_oda.instrument.transmission import SupportTransmission
 from integral_oda.products.joining import join_curves
 from integral_oda.products.light_curve import (
     FLAG_FEW_COUNTS,
@@ -83,6 +85,9 @@ class Lcr:
             fit = WindowFit(shadowgram, widths, field, band, asked, attitude, live_time_map(good, dead))
             edges = _edges(window, fit, parameters["bins"]) if edges is None else edges
             curves += fit_window(window, fit, edges)
+        if "ic_effi" in raw:
+            support = dict(zip(bands, support_of(raw, bands), strict=True))
+            curves = [_through(support[curve.band], curve, attitude) for curve in curves]
         if parameters.get("barycentre"):
             curves = [at_barycentre(curve, raw.get("orbit"), events.header) for curve in curves]
         return curves
@@ -94,6 +99,13 @@ class Lcr:
     def load(self, folder: Path) -> list[LightCurve]:
         """Read the curves."""
         return load_light_curves(folder)
+
+
+def _through(support: SupportTransmission, curve: LightCurve, attitude: Attitude) -> LightCurve:
+    """The light curve corrected for what the mask's support takes."""
+    ty, tz = attitude.tangents(curve.ra_deg, curve.dec_deg)
+    share = support.at(float(ty), float(tz))
+    return replace(curve, rate=curve.rate / share, error=curve.error / share)
 
 
 class State:
