@@ -51,12 +51,12 @@ _PRODUCT_SUFFIXES = (".fits", ".ecsv", ".png", ".reg", ".html")
 @overload
 def analyse(
     query: ImageQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
-    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ..., engine: EngineName | None = ...,
 ) -> ImageProducts: ...  # fmt: skip
 @overload
 def analyse(
     query: LightCurveQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
-    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ..., engine: EngineName | None = ...,
 ) -> LightCurveProducts: ...  # fmt: skip
 @overload
 def analyse(
@@ -66,12 +66,12 @@ def analyse(
 @overload
 def analyse(
     query: QualityQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
-    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ..., engine: EngineName | None = ...,
 ) -> QualityProducts: ...  # fmt: skip
 @overload
 def analyse(
     query: Query, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
-    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ..., engine: EngineName | None = ...,
 ) -> Products: ...  # fmt: skip
 def analyse(
     query: Query,
@@ -82,6 +82,7 @@ def analyse(
     strict: bool = False,
     executor: Executor | None = None,
     cancel: threading.Event | None = None,
+    engine: EngineName | None = None,
 ) -> Products:
     """Carry out a query.
 
@@ -100,6 +101,8 @@ def analyse(
         How the steps are carried out: in this process unless a cluster's is given.
     cancel : threading.Event, optional
         Set it to stop; finished steps stay in the store.
+    engine : {"native", "osa", "mmoda"}, optional
+        Who carries the query out, in place of the query's own choice.
 
     Returns
     -------
@@ -119,6 +122,8 @@ def analyse(
     from integral_oda.workflow.shared import open_store
 
     started = time.perf_counter()
+    if engine is not None:
+        query = query.model_copy(update={"engine": engine})
     kept = open_store(store or store_root())
     request = prepare(query, archive, listener, strict=strict)
     query = request.query

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-__all__ = ["DEFAULT_OSA_VERSION", "ENGINES", "FIRST_REVOLUTION_OF_OSA_11", "OSA_VERSIONS", "EngineChoice"]
+__all__ = ["DEFAULT_OSA_VERSION", "FIRST_REVOLUTION_OF_OSA_11", "OSA_VERSIONS", "EngineChoice", "EngineName"]
 
-ENGINES = ("native", "osa", "mmoda")
+EngineName = Literal["native", "osa", "mmoda"]
 OSA_VERSIONS = ("10.2", "11.0", "11.1", "11.2")
 DEFAULT_OSA_VERSION = "11.2"
 FIRST_REVOLUTION_OF_OSA_11 = 1626
@@ -71,7 +71,7 @@ class EngineChoice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    engine: Literal["native", "osa", "mmoda"] = Field("native", title="Engine")
+    engine: EngineName = Field("native", title="Engine")
     engine_for: Annotated[tuple[str, ...], BeforeValidator(_texts), AfterValidator(_steps)] = Field(
         (), title="Engine of single steps"
     )

@@ -84,8 +84,9 @@ def calibration_dol(name: str, ic_root: Path, time_ijd: float) -> str:
         If the tree has no such file, or none for that time.
     """
     item = CALIBRATION[name]
-    file = item.pattern if "NNNN" not in item.pattern else _valid_file(ic_root, item.pattern, time_ijd)
-    path = ic_root / "ic" / "ibis" / file
+    path = ic_root / "ic" / "ibis" / item.pattern
+    if "NNNN" in item.pattern:
+        path = _valid_file(ic_root, item.pattern, time_ijd)
     if not path.is_file():
         raise UnavailableError(f"{path}: no such calibration file ({item.content}); {_FETCH}")
     return f"{path}{item.extension}"
@@ -99,12 +100,12 @@ def epoch_files(ic_root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in found)
 
 
-def _valid_file(ic_root: Path, pattern: str, time_ijd: float) -> str:
+def _valid_file(ic_root: Path, pattern: str, time_ijd: float) -> Path:
     kind = next(kind.name for kind in IC_KINDS.values() if pattern.startswith(f"{kind.folder}/{kind.pattern[:-1]}"))
     found = _tree(ic_root).find(kind, time_ijd)
     if found is None:
         raise UnavailableError(f"{ic_root}/ic/ibis/{pattern}: no version is valid at IJD {time_ijd:.3f}; {_FETCH}")
-    return str(found.path.relative_to(ic_root / "ic" / "ibis"))
+    return found.path
 
 
 @functools.cache

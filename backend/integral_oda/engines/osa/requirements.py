@@ -144,6 +144,7 @@ def _ask(installation: Installation, *command: str) -> list[str]:
     """Lines that a command writes where the executables run."""
     import tempfile
 
+    installation.work_root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="integral-oda-osa-", dir=installation.work_root) as folder:
         root = installation.ic_root or Path(folder)
         line, variables = installation.command(Path(folder), root, command)

@@ -1,0 +1,208 @@
+"""Two simulated windows through OSA's steps: the graph's products are the native engine's."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from osa_doubles import complete_archive
+
+from integral_oda.analysis import analyse, plan_query
+from integral_oda.query import ImageQuery, LightCurveQuery
+
+BAND = (28.0, 80.0)
+THRESHOLD = 5.0
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Store of everything that this module makes, so that only what is changed runs again."""
+    return tmp_path_factory.mktemp("store")
+
+
+def image_query(windows, **values):
+    return ImageQuery(scw_list=windows, bands=(BAND,), detection_threshold=THRESHOLD, **values)
+
+
+@pytest.fixture
+def made(osa, osa_archive, store):
+    root, windows = osa_archive
+
+    def run(query, **options):
+        return analyse(query, root, store, **options)
+
+    run.windows = windows
+    run.root = root
+    return run
+
+
+def same_images(ours, native):
+    (image,), (other,) = ours.images, native.images
+    assert image.shape == other.shape
+    for plane in ("intensity", "variance", "significance", "exposure"):
+        np.testing.assert_array_equal(getattr(image, plane), getattr(other, plane), err_msg=plane)
+    np.testing.assert_allclose(image.wcs.wcs.crval, other.wcs.wcs.crval)
+    assert image.band == other.band
+
+
+def same_sources(ours, native):
+    found, expected = ours.summary["sources"], native.summary["sources"]
+    assert [s["name"] for s in found] == [s["name"] for s in expected] == ["Crab", "NEW_1"]
+    for source, other in zip(found, expected, strict=True):
+        assert source["new"] == other["new"]
+        numbers = {k: v for k, v in source.items() if isinstance(v, float)}
+        assert numbers == pytest.approx({k: other[k] for k in numbers}, rel=1e-6)
+        for band, wanted in zip(source["bands"], other["bands"], strict=True):
+            assert band == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_image_of_one_window_is_the_native_engines(made):
+    query = image_query(made.windows[:1])
+    ours, native = made(query, engine="osa"), made(query)
+    same_images(ours, native)
+    same_sources(ours, native)
+    assert ours.images[0].shape == (400, 400)
+    assert ours.summary["query"]["engine"] == "osa"
+
+
+def test_the_image_of_two_windows_is_the_native_engines(made):
+    query = image_query(made.windows)
+    ours, native = made(query, engine="osa"), made(query)
+    same_images(ours, native)
+    same_sources(ours, native)
+    assert ours.summary["science_windows"] == native.summary["science_windows"]
+    assert ours.summary["noise"][0]["significance_sigma"] == pytest.approx(1, abs=0.15)
+
+
+def test_a_mosaic_can_be_left_to_the_native_engine(made):
+    query = image_query(made.windows)
+    mixed = query.model_copy(update={"engine": "osa", "engine_for": ("MOSAIC=native",)})
+    ours, native = made(mixed), made(query)
+    same_images(ours, native)
+    same_sources(ours, native)
+    assert ours.summary["nodes"]["computed"] <= len(made.windows) + 2
+
+
+@pytest.mark.parametrize(("time_bin", "executable"), [(100.0, "ii_lc_extract"), (20.0, "ii_light")])
+def test_light_curves_are_the_native_engines(made, osa, time_bin, executable):
+    osa.record()
+    query = LightCurveQuery(scw_list=made.windows, src_name="Crab", time_bin=time_bin)
+    (ours,), (native,) = (made(query, engine=engine).curves for engine in ("osa", "native"))
+    assert executable in {record["name"] for record in osa.records()}
+    assert ours.name == native.name == "Crab"
+    for column in ("time_ijd", "width_s", "rate", "error", "fractional_exposure", "counts", "background"):
+        np.testing.assert_array_equal(getattr(ours, column), getattr(native, column), err_msg=column)
+
+
+def prospects(made, query, store):
+    nodes = plan_query(query, made.root, store).nodes
+    return {(node.step, node.scope): node.prospect for node in nodes}
+
+
+def test_a_parameter_of_the_imaging_reruns_the_imaging_and_what_follows(made, osa, store):
+    query = image_query(made.windows, engine="osa")
+    made(query)
+    changed = query.model_copy(update={"osa_parameters": ("ii_skyimage.ToSearch=10",)})
+    told = prospects(made, changed, store)
+    again = {step for (step, _), prospect in told.items() if prospect == "to run"}
+    assert again == {"IMA", "MOSAIC", "READ_IMA", "PACK_IMAGE"}
+    osa.record()
+    made(changed)
+    calls = [record for record in osa.records() if record["name"] == "ii_skyimage"]
+    assert {record["parameters"]["ToSearch"] for record in calls} == {"10"}
+    heavy = {record["name"] for record in osa.records()}
+    assert heavy == {"ii_skyimage"}
+
+
+def test_every_call_had_a_directory_of_its_own(made, osa):
+    osa.record()
+    made(image_query(made.windows, engine="osa", osa_parameters=("ibis_gti.GTI_attTolerance_X=0.4",)))
+    records = osa.records()
+    assert {record["window"] for record in records} >= {window[:12] for window in made.windows}
+    for record in records:
+        work = record["HOME"].removesuffix("/home")
+        assert record["PFILES"].startswith(f"{work}/pfiles;")
+        assert record["COMMONLOGFILE"] == f"+{work}/common.log"
+        assert record["cwd"].startswith(work)
+        assert (record["DISPLAY"], record["COMMONSCRIPT"]) == ("", "1")
+        assert not set("[]") & set(work)
+    steps = {(record["HOME"], record["window"]) for record in records if record["window"]}
+    assert len({home for home, _ in steps}) >= 2 * len(made.windows)
+
+
+@pytest.mark.parametrize(
+    ("executable", "parameter", "order", "told"),
+    [
+        ("ii_skyimage", "SouFit=1", {"text": "in DAL3AUXcalcInstrumentAttitudeThermal", "status": -122240},
+         "its attitude is missing"),
+        ("ii_shadow_ubc", "brPifThreshold=2e-4", {"text": "FATAL : ReadBkgUnifBin Uncorrect Bckg maps", "status": -1},
+         "choose a band inside"),
+        ("ii_skyimage", "SouFit=2", {"how": "killed"}, "ended without a status"),
+    ],
+)  # fmt: skip
+def test_a_window_that_fails_is_named_and_left_out_and_the_rest_goes_on(
+    made, osa, store, executable, parameter, order, told
+):
+    bad, good = made.windows
+    osa.fail(executable, window=bad[:12], **order)
+    query = image_query(made.windows, engine="osa", osa_parameters=(f"{executable}.{parameter}",))
+    products = made(query)
+    (left_out,) = products.summary["science_windows"]["left_out"]
+    assert left_out["scw"] == bad
+    assert told in left_out["reason"]
+    assert products.summary["science_windows"]["used"] == [good]
+    same_images(products, made(image_query([good])))
+    failing = {step for (step, scope), p in prospects(made, query, store).items() if scope == bad and p == "stored"}
+    assert not {"IMA", "BKG_I"} & failing if executable == "ii_shadow_ubc" else "IMA" not in failing
+    assert not list((store / "aside").iterdir())
+
+
+def test_a_crowded_mosaic_is_tried_again_with_higher_thresholds(made, osa):
+    query = image_query(made.windows, engine="osa", osa_parameters=("ii_skyimage.MapSize=60",))
+    singles = [made(image_query([w], engine="osa", osa_parameters=query.osa_parameters)) for w in made.windows]
+    assert len(singles) == 2
+    osa.fail("ii_skyimage", how="no line", text="in MAIN__ at ii_skyimage_main.f90:94", status=139, times=2)
+    osa.record()
+    products = made(query)
+    tried = [(r["parameters"]["MinCatSouSnr"], r["parameters"]["MinNewSouSnr"]) for r in osa.records()]
+    assert tried == [("13.5", "11.25")]
+    same_images(products, made(image_query(made.windows)))
+    header = fits.getheader(products.folder / "mosaic.fits", "ISGR-MOSA-IMA")
+    assert header is not None
+
+
+def test_the_log_is_kept_with_the_product(made, store):
+    made(image_query(made.windows[:1], engine="osa"))
+    logs = [path.read_text() for path in store.glob("objects/*/*/osa.log")]
+    (imaging,) = [text for text in logs if "$ ii_skyimage" in text and "DoPart2=1" in text and "ToSearch=5" in text
+                  and "SouFit=0" in text and made.windows[0][:12] in text][:1]  # fmt: skip
+    assert "Task ii_skyimage terminating with status 0" in imaging
+
+
+def test_good_time_goes_through_gti_user(made, osa):
+    with fits.open(made.root / "scw" / made.windows[0][:4] / made.windows[0] / "isgri_events.fits.gz") as hdus:
+        start = float(hdus["IBIS-GNRL-GTI"].data["START"][0])
+    parts = tuple((start + a / 86400, start + b / 86400) for a, b in ((10, 100), (150, 250)))
+    query = image_query(made.windows[:1], gti=parts)
+    osa.record()
+    ours, native = made(query, engine="osa"), made(query)
+    same_images(ours, native)
+    assert ours.images[0].keywords["ONTIME"] == pytest.approx(190, abs=0.1)
+
+
+def test_a_missing_raw_file_leaves_its_window_out(osa, osa_archive, store, tmp_path):
+    import shutil
+
+    root, windows = osa_archive
+    copy = tmp_path / "archive"
+    shutil.copytree(root, copy)
+    complete_archive(copy)
+    hk = copy / "scw" / windows[0][:4] / windows[0] / "ibis_hk.fits"
+    hk.unlink()
+    products = analyse(image_query(windows, engine="osa"), copy, store)
+    (left_out,) = products.summary["science_windows"]["left_out"]
+    assert left_out["scw"] == windows[0]
+    assert "ibis_hk.fits" in left_out["reason"]
+    assert json.loads((products.folder / "lists.json").read_text())["sources"]
