@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from integral_oda.engine_choice import EngineName
 from integral_oda.errors import DataError, NothingLeftError, UnavailableError
 from integral_oda.folders import store_root
 from integral_oda.query import ImageQuery, LightCurveQuery, QualityQuery, Query, SpectrumQuery
@@ -51,12 +52,14 @@ _PRODUCT_SUFFIXES = (".fits", ".ecsv", ".png", ".reg", ".html")
 @overload
 def analyse(
     query: ImageQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
-    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ..., engine: EngineName | None = ...,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
+    engine: EngineName | None = ...,
 ) -> ImageProducts: ...  # fmt: skip
 @overload
 def analyse(
     query: LightCurveQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
-    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ..., engine: EngineName | None = ...,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
+    engine: EngineName | None = ...,
 ) -> LightCurveProducts: ...  # fmt: skip
 @overload
 def analyse(
@@ -66,12 +69,14 @@ def analyse(
 @overload
 def analyse(
     query: QualityQuery, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
-    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ..., engine: EngineName | None = ...,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
+    engine: EngineName | None = ...,
 ) -> QualityProducts: ...  # fmt: skip
 @overload
 def analyse(
     query: Query, archive: Path | None = ..., store: str | Path | None = ..., listener: Listener = ..., *,
-    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ..., engine: EngineName | None = ...,
+    strict: bool = ..., executor: Executor | None = ..., cancel: threading.Event | None = ...,
+    engine: EngineName | None = ...,
 ) -> Products: ...  # fmt: skip
 def analyse(
     query: Query,

@@ -55,7 +55,8 @@ def same_sources(ours, native):
         numbers = {k: v for k, v in source.items() if isinstance(v, float)}
         assert numbers == pytest.approx({k: other[k] for k in numbers}, rel=1e-6)
         for band, wanted in zip(source["bands"], other["bands"], strict=True):
-            assert band == pytest.approx(wanted, rel=1e-5)
+            told = {name: band[name] for name in band if name != "flux_systematic"}  # OSA's lists have none
+            assert told == pytest.approx({name: wanted[name] for name in told}, rel=1e-5)
 
 
 def test_the_image_of_one_window_is_the_native_engines(made):

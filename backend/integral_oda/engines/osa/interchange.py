@@ -114,7 +114,7 @@ def _forced(images: Sequence[SkyImage], listed: Sequence[Source], name: str, ra:
 
 
 def _noise(image: SkyImage, sources: Sequence[Source]) -> dict[str, Any]:
-    """Noise of the significance map away from the sources; what Poisson noise would give is not known here."""
+    """Noise of the significance map away from the sources; its null is 1, as OSA's variance is Poisson's."""
     region = image.observed & np.isfinite(image.significance)
     if not region.any():
         raise DataError(f"the image in {image.band} keV has no observed pixel")
@@ -125,7 +125,7 @@ def _noise(image: SkyImage, sources: Sequence[Source]) -> dict[str, Any]:
         **asdict_band(image.band),
         "significance_mean": float(values.mean()),
         "significance_sigma": float(values.std()),
-        "null_sigma": None,
+        "null_sigma": 1.0,
         "largest_excess": float(values.max()),
         "sources_masked": len(sources),
     }

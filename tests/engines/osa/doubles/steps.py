@@ -1,14 +1,14 @@
-"""Doubles of the steps: the structures are OSA's, the numbers are those of the native functions.
+"""Doubles of the steps: the structures are OSA's, the numbers are those of the native engine's steps.
 
-What the native functions need and ISDC's structures have no room for travels in an extension of its own.
+Which window, which good time and which bands a file is about travels in an extension of its own, from each double to
+those that are handed its files: what comes out at the end is right only if every one was handed the right files.
 """
 
 from __future__ import annotations
 
-import pickle
+import json
 import re
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import frame
@@ -16,15 +16,16 @@ import numpy as np
 from astropy.io import fits
 from frame import Fault, Group, split_dol
 
-from integral_oda.archive.events import read_events
-from integral_oda.engines.native.events import DeadTime, GoodTime, Gti, select_events
-from integral_oda.engines.native.field import CatI, Effi
-from integral_oda.engines.native.gather import Mosaic
-from integral_oda.engines.native.image import BinI, BkgI, Ima
-from integral_oda.engines.native.timing import JoinLcr, Lcr
+from integral_oda.archive.tree import Archive
+from integral_oda.engines.native.graph import Curves, TimeSelection, gathered_images, image_graph, light_curve_graph
+from integral_oda.engines.native.timing import JoinLcr
 from integral_oda.instrument.attitude import Attitude, separation_deg
+from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.products.light_curve import read_light_curves, write_light_curve
+from integral_oda.workflow.executor import execute
+from integral_oda.workflow.graph import walk
+from integral_oda.workflow.store import Store
 
 warnings.simplefilter("ignore")
 
@@ -39,12 +40,44 @@ SPE = (*BIN, "TSTART", "TSTOP", "SW_TYPE", "TELAPSE", "SWID")
 
 
 def state_hdu(value):
-    return fits.ImageHDU(np.frombuffer(pickle.dumps(value), np.uint8), name=STATE)
+    return fits.ImageHDU(np.frombuffer(json.dumps(value).encode(), np.uint8), name=STATE)
 
 
 def state_of(path):
     with fits.open(frame.existing(path)) as hdus:
-        return pickle.loads(hdus[STATE].data.tobytes())
+        return json.loads(hdus[STATE].data.tobytes())
+
+
+# -- the native engine -------------------------------------------------------------------------------------------------
+
+
+def window_of(group):
+    """Root of the archive and window of a group's raw files."""
+    for name in ("ISGR-EVTS-ALL", "IBIS-DPE.-CNV"):
+        for path in group.members(name):
+            folder = path.resolve().parent
+            return {"archive": str(folder.parents[2]), "scw": folder.name}
+    raise Fault(-25514, f"{group.path}: no raw file")
+
+
+def time_of(state):
+    return TimeSelection(intervals=tuple((start, stop) for start, stop in state["good_time"]))
+
+
+def image_nodes(state, threshold):
+    bands = [EnergyBand(*band) for band in state["bands"]]
+    archive = Archive(state["archive"])
+    return list(walk([image_graph(archive, [state["scw"]], bands, threshold, time=time_of(state))]))
+
+
+def values(double, nodes):
+    """Results of nodes of the native graph; doubles share what they have made."""
+    made = execute(nodes, Store(double.root / "native-store"))
+    return [made.value(node) for node in nodes]
+
+
+def steps_named(nodes, name):
+    return [node for node in nodes if node.step.name == name]
 
 
 def write_index(path, name, members, state=None):
@@ -82,7 +115,7 @@ def bands_of(double, number="num_band", low="E_band_min", high="E_band_max"):
     edges = [[float(text) for text in double[name].split()] for name in (low, high)]
     if not len(edges[0]) == len(edges[1]) == int(double[number]) > 0:
         raise Fault(-122201, f"{number} = {double[number]} bands, {double[low]} to {double[high]}")
-    return list(zip(*edges, strict=True))
+    return [list(pair) for pair in zip(*edges, strict=True)]
 
 
 def begin(double, group):
@@ -134,12 +167,12 @@ def ibis_gti(double):
     group = Group(double["swgDOL"])
     begin(double, group)
     need(double, "IC_Group", "GTI_BTI_Dol")
-    events = select_events(read_events(group.member("ISGR-EVTS-ALL")))
     user = []
     if double["GTI_gtiUserI"]:
         rows = fits.getdata(double["GTI_gtiUserI"], 1)
         user = [[float(row["START"]), float(row["STOP"])] for row in rows]
-    good = Gti().compute([events], {"intervals": user} if user else {}, {})
+    state = {**window_of(group), "good_time": user, "bands": [[28.0, 80.0]]}
+    (good,) = values(double, steps_named(image_nodes(state, 5.0), "GTI"))
     start, stop = good.intervals_ijd.T
     table = fits.BinTableHDU.from_columns(
         [fits.Column("START", "1D", unit="d", array=start), fits.Column("STOP", "1D", unit="d", array=stop)],
@@ -162,12 +195,7 @@ def good_time(path, name="MERGED_ISGRI"):
         table = next((hdu for hdu in hdus[1:] if hdu.header.get("GTI_NAME") == name), None)
         if table is None:
             raise Fault(-121220, f"{path}: no good time {name}")
-        return GoodTime(np.column_stack([table.data["START"], table.data["STOP"]]).astype(float))
-
-
-def dead_time(path):
-    rows = fits.getdata(split_dol(path)[0], "ISGR-DEAD-SCP")
-    return DeadTime(np.array([np.mean(rows[f"II_DEADTIME_{m}"]) for m in range(8)], dtype=float), "isgri_dead.fits")
+        return [[float(row["START"]), float(row["STOP"])] for row in table.data]
 
 
 def ii_shadow_build(double):
@@ -175,31 +203,28 @@ def ii_shadow_build(double):
     group = Group(double["outSWGGRP"])
     begin(double, group)
     group.require(["ISGR-EVTS-COR", "ISGR-EVTS-ALL", "IBIS-DPE.-CNV", "AUXL-TCOR-HIS"], BIN, level)
-    need(double, "idxLowThre", "idxNoisy")
-    state = {"good": good_time(double["inGTI"], double["gti_name"]), "dead": dead_time(double["inDead"])}
-    everything = read_events(group.member("ISGR-EVTS-ALL"))
+    need(double, "idxLowThre", "idxNoisy", "inDead")
     corrected = fits.getdata(group.member("ISGR-EVTS-COR"), "ISGR-EVTS-COR")
-    state["events"] = select_events(replace(
-        everything,
-        energy_kev=corrected["ISGRI_ENERGY"].astype(np.float32),
-        rise_time=corrected["ISGRI_PI"].astype(np.uint8),
-        select_flag=corrected["SELECT_FLAG"].astype(np.uint8),
-    ))  # fmt: skip
-    state["field"] = CatI().compute([state["events"]], {}, {})
-    state["efficiency"] = Effi().compute([state[n] for n in ("events", "good", "dead", "field")], {}, {})
+    raw = fits.getdata(group.member("ISGR-EVTS-ALL"), "ISGR-EVTS-ALL")
+    if not all(np.array_equal(corrected[name], raw[name]) for name in ("ISGRI_ENERGY", "ISGRI_PI", "SELECT_FLAG")):
+        raise Fault(-121201, "corrected events of another window, or not tagged")
+    state = {**window_of(group), "good_time": good_time(double["inGTI"], double["gti_name"])}
+    state["time_bin"] = float(double["isgri_t_len"])
     if level == "BIN_S":
         need(double, "inEnergyValues")
         channels = fits.getdata(split_dol(double["inEnergyValues"])[0], 1)
-        state["bands"] = [(28.0, 80.0)]
-        edges = [(float(a), float(b)) for a, b in zip(channels["E_MIN"], channels["E_MAX"], strict=True)]
+        edges = [[float(a), float(b)] for a, b in zip(channels["E_MIN"], channels["E_MAX"], strict=True)]
+        state["bands"] = [[28.0, 80.0]]
     else:
         state["bands"] = edges = bands_of(double, "isgri_e_num", "isgri_e_min", "isgri_e_max")
-    inputs = [state[name] for name in ("events", "good", "dead", "efficiency")]
-    state["shadowgrams"] = [BinI().compute(inputs, {"band": list(band)}, {}) for band in state["bands"]]
-    state["time_bin"] = float(double["isgri_t_len"])
+    shadowgrams = values(double, steps_named(image_nodes(state, 5.0), "BIN_I"))
+    write_shadowgrams(double, shadowgrams, edges, level, state)
+
+
+def write_shadowgrams(double, shadowgrams, edges, level, state):
     raw, efficiency = [], []
     for number, (low, high) in enumerate(edges):
-        shadowgram = state["shadowgrams"][min(number, len(state["shadowgrams"]) - 1)]
+        shadowgram = shadowgrams[min(number, len(shadowgrams) - 1)]
         for found, name, plane in ((raw, "ISGR-DETE-SHD", "counts"), (efficiency, "ISGR-EFFI-SHD", "efficiency")):
             image = fits.ImageHDU(without_gaps(getattr(shadowgram, plane)), name=name)
             image.header.update({"E_MIN": low, "E_MAX": high, "ISDCLEVL": level})
@@ -278,7 +303,7 @@ def ii_pif(double):
     begin(double, group)
     group.require(["GNRL-REFR-CAT", "AUXL-TCOR-HIS", "IBIS-GNRL-GTI-IDX"], (*BIN, "TSTART", "TSTOP"), "BIN_I")
     need(double, "mask", "tungAtt", "aluAtt", "leadAtt")
-    attitude = group_attitude(group)
+    attitude = attitude_at(group)
     members = []
     for row in fits.getdata(double["inCat"], 1):
         for low, high in bands_of(double):
@@ -286,18 +311,18 @@ def ii_pif(double):
     write_index(Path("isgri_model.fits"), "ISGR-PIF.-SHD-IDX", members)
 
 
-def group_attitude(group):
-    """Attitude of the window whose time-correlation file a group holds: the double asks the window's own group."""
+def attitude_of(state):
+    swg = Archive(state["archive"]).find(state["scw"], "swg.fits")
+    return Attitude.from_keywords(fits.getheader(swg, 1))
+
+
+def attitude_at(group):
+    """Attitude of the window of a group that holds no raw file of it: the one that begins at the same time."""
     root = group.member("AUXL-TCOR-HIS").resolve().parents[3]
-    (swg,) = root.glob(f"scw/*/{group.keyword('SWID') or swid_by_time(root, group)}.*/swg.fits")
-    header = fits.getheader(swg, 1)
-    return Attitude.from_keywords(header)
-
-
-def swid_by_time(root, group):
     for swg in sorted(root.glob("scw/*/*/swg.fits")):
-        if fits.getheader(swg, 1)["TSTART"] == group.keyword("TSTART"):
-            return swg.parent.name.partition(".")[0]
+        header = fits.getheader(swg, 1)
+        if header["TSTART"] == group.keyword("TSTART"):
+            return Attitude.from_keywords(header)
     raise Fault(-25514, "no window of this time")
 
 
@@ -319,12 +344,9 @@ def ii_shadow_ubc(double):
     group.require(["ISGR-DETE-SHD-IDX", "ISGR-EFFI-SHD-IDX"], BKG, level)
     need(double, "isgrUnifDol", "isgrBkgDol", *(["brPif"] if double["brPif"] else []))
     state = state_of(group.member("ISGR-DETE-SHD-IDX"))
-    state["widths"] = [
-        BkgI().compute([shadowgram, state["field"]], {"band": list(band)}, {})
-        for shadowgram, band in zip(state["shadowgrams"], state["bands"], strict=True)
-    ]
+    shadowgrams = values(double, steps_named(image_nodes(state, 5.0), "BIN_I"))
     members = []
-    for shadowgram, band in zip(state["shadowgrams"], state["bands"], strict=True):
+    for shadowgram, band in zip(shadowgrams, state["bands"], strict=True):
         for kind, plane in (("DETECTOR", "counts"), ("VARIANCE", "variance"), ("EFFICIENCY", "efficiency")):
             image = fits.ImageHDU(getattr(shadowgram, plane), name="ISGR-CEXP-SHD")
             image.header.update({"SHD_TYPE": kind, "E_MIN": band[0], "E_MAX": band[1], "ISDCLEVL": level})
@@ -365,20 +387,27 @@ def _sky_image(double, group, bands):
     if group.keyword("INSTRUME") != "IBIS":
         raise Fault(-122210, f"INSTRUME is {group.keyword('INSTRUME')}")
     state = state_of(group.member("ISGR-CEXP-SHD-IDX"))
-    if [tuple(band) for band in state["bands"]] != [tuple(band) for band in bands]:
+    if state["bands"] != bands:
         raise Fault(-122202, f"shadowgrams of {state['bands']}, bands {bands}")
-    inputs = [state[n] for n in ("events", "good", "dead", "efficiency", "field")]
-    parameters = {"bands": [list(band) for band in bands], "threshold": float(double["MinNewSouSnr"])}
-    image = Ima().compute([*inputs, *state["shadowgrams"], *state["widths"]], parameters, {})
+    state["good_time"] = good_time(group.member("IBIS-GNRL-GTI-IDX"))
+    state["threshold"] = float(double["MinNewSouSnr"])
+    (image,) = values(double, steps_named(image_nodes(state, state["threshold"]), "IMA"))
     kinds = ("INTENSITY", "VARIANCE", "SIGNIFICANCE", "RESIDUAL", "EXPOSURE")
-    write_index(Path("isgri_sky_ima.fits"), "ISGR-SKY.-IMA-IDX", plane_hdus(image, "ISGR-SKY.-IMA", kinds), image)
+    write_index(Path("isgri_sky_ima.fits"), "ISGR-SKY.-IMA-IDX", plane_hdus(image, "ISGR-SKY.-IMA", kinds), state)
     write_index(Path("isgri_sky_res.fits"), "ISGR-SKY.-RES-IDX", list_hdus(image, "ISGR-SKY.-RES"))
     source_list(output(double["outCat"], "ISGR-SRCL-RES"), image)
 
 
 def _mosaic(double, groups):
-    windows = [(group.window, state_of(group.member("ISGR-SKY.-IMA-IDX"))) for group in groups]
-    mosaic = Mosaic().compute(windows, {}, {})
+    states = [state_of(group.member("ISGR-SKY.-IMA-IDX")) for group in groups]
+    for group, state in zip(groups, states, strict=True):
+        if (
+            not state["scw"].startswith(group.window)
+            or good_time(group.member("IBIS-GNRL-GTI-IDX")) != state["good_time"]
+        ):
+            raise Fault(-122203, f"{group.path}: image of {state['scw']}")
+    images = [steps_named(image_nodes(state, state["threshold"]), "IMA")[0] for state in states]
+    (mosaic,) = values(double, [gathered_images(Archive(states[0]["archive"]), images)])
     kinds = ("INTENSITY", "VARIANCE", "SIGNIFICANCE", "EXPOSURE")
     members = plane_hdus(mosaic, "ISGR-MOSA-IMA", kinds)
     write_index(output(double["outMosIma"], "ISGR-MOSA-IMA-IDX"), "ISGR-MOSA-IMA-IDX", members)
@@ -458,15 +487,13 @@ def ii_lc_extract(double):
 
 
 def light_curves(double, state, time_bin, rows):
-    inputs = [state[n] for n in ("events", "good", "dead", "field")]
-    parameters = {"band": list(state["bands"][0]), "time_bin": time_bin}
-    members = []
+    archive = Archive(state["archive"])
+    nodes = []
     for row in rows:
-        source = [str(row["NAME"]).strip(), float(row["RA_OBJ"]), float(row["DEC_OBJ"])]
-        curves = Lcr().compute(
-            [*inputs, state["shadowgrams"][0], state["widths"][0]], {**parameters, "source": source}, {}
-        )
-        members += [curve_hdu(curve) for curve in curves]
+        source = (str(row["NAME"]).strip(), float(row["RA_OBJ"]), float(row["DEC_OBJ"]))
+        asked = Curves(tuple(EnergyBand(*band) for band in state["bands"]), {"width_s": time_bin}, source)
+        nodes += steps_named(walk([light_curve_graph(archive, [state["scw"]], asked, time=time_of(state))]), "LCR")
+    members = [curve_hdu(curve) for curves in values(double, nodes) for curve in curves]
     write_index(output(double["outLC"], "ISGR-SRC.-LCR-IDX"), "ISGR-SRC.-LCR-IDX", members)
 
 
@@ -486,23 +513,22 @@ def ii_light(double):
     group.require(members, (*BIN, "TSTART", "TSTOP", "RA_SCX", "DEC_SCX", "RA_SCZ", "DEC_SCZ"), "BIN_S")
     need(double, "context", "idxSwitch", "idxNoise", "backDol", "corrDol", "pifDOL")
     state = state_of(double["pifDOL"])
-    band = bands_of(double, "num_e", "e_min", "e_max")[0]
-    state["bands"] = [band]
-    inputs = [state[name] for name in ("events", "good", "dead", "efficiency")]
-    state["shadowgrams"] = [BinI().compute(inputs, {"band": list(band)}, {})]
-    state["widths"] = [BkgI().compute([state["shadowgrams"][0], state["field"]], {"band": list(band)}, {})]
-    light_curves(double, state, float(double["delta_t"]), state["rows"])
+    state["bands"] = bands_of(double, "num_e", "e_min", "e_max")
+    rows = fits.getdata(split_dol(double["pifDOL"])[0], "SOURCES")
+    light_curves(double, state, float(double["delta_t"]), rows)
 
 
 def ii_spectra_extract(double):
     group = extraction_group(double, "BIN_S")
     need(double, "idx_isgrResp")
     state = state_of(group.member("ISGR-CEXP-SHD-IDX"))
-    state["rows"] = fits.getdata(double["inCat"], 1)
-    attitude = Attitude.from_keywords(state["events"].header)
-    pifs = [pif_hdu(attitude, row, 15.0, 1000.0) for row in state["rows"]]
-    write_index(output(double["outPif"], "ISGR-PIF.-SHD-IDX"), "ISGR-PIF.-SHD-IDX", pifs, state)
-    spectra = [spectrum_hdu(row, double) for row in state["rows"]]
+    rows = fits.getdata(double["inCat"], 1)
+    attitude = attitude_of(state)
+    pifs = [pif_hdu(attitude, row, 15.0, 1000.0) for row in rows]
+    target = output(double["outPif"], "ISGR-PIF.-SHD-IDX")
+    write_index(target, "ISGR-PIF.-SHD-IDX", pifs, state)
+    fits.append(target, rows, fits.Header({"EXTNAME": "SOURCES"}))
+    spectra = [spectrum_hdu(row, double) for row in rows]
     write_index(output(double["outSpec"], "ISGR-EVTS-SPE-IDX"), "ISGR-EVTS-SPE-IDX", spectra)
 
 
