@@ -41,6 +41,7 @@ __all__ = [
     "asked_source",
     "nothing_left",
     "parse_position",
+    "parts_of",
     "prepare",
     "refuse_engine",
     "split_by_osa_version",
@@ -111,6 +112,10 @@ def _select(query: Query, root: Path, listener: Listener, *, strict: bool) -> Se
     for scw in query.scw_list:
         try:
             selection.archive.events_file(scw)
+            if query.engine == "osa":
+                from integral_oda.engines.osa.raw_files import require_raw_files
+
+                require_raw_files(selection.archive, scw)
             selection.used.append(scw)
         except DataError as exc:
             if strict or len(query.scw_list) == 1:
@@ -301,6 +306,22 @@ def refuse_engine(query: Query) -> None:
 
 HIGHEST_OSA_ENERGY_KEV = 800.0
 """Of the online system's interface to the same executables."""
+
+
+def parts_of(query: QueryType, archive: Path | None) -> list[QueryType]:
+    """Queries that a query is carried out as: one, or one for each version of OSA, see `split_by_osa_version`."""
+    if query.engine != "osa" or query.scw_list:
+        return split_by_osa_version(query)
+    from integral_oda.archive.plan import Target
+    from integral_oda.selection import select_windows
+
+    root = archive or archive_root()
+    asked = asked_source(query, user_sources(query), root)
+    if asked is None:
+        return [query]
+    listed, _ = select_windows(query, root, Target(*asked))
+    assert isinstance(listed, type(query))
+    return split_by_osa_version(listed)
 
 
 def split_by_osa_version(query: QueryType) -> list[QueryType]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,14 @@ class Way:
     crate: Crate = False
 
     def carry_out(self, query: Query) -> dict[str, Any] | None:
-        """Carry a query out and write its products; None where nothing was to be computed here."""
+        """Carry a query out and write its products; None where nothing was computed here, or there are several."""
+        if query.engine == "osa":
+            from integral_oda.request import parts_of
+
+            parts = parts_of(query, self.archive)
+            if len(parts) > 1:
+                self._carry_out_each(parts)
+                return None
         if self.dry_run:
             from integral_oda.analysis import plan_query
             from integral_oda.selection import plan_selection
@@ -66,6 +73,17 @@ class Way:
             typer.echo(submit(query, self.archive, self.store, self.out).state().id)
             return None
         return self._write(query)
+
+    def _carry_out_each(self, parts: Sequence[Query]) -> None:
+        """One product for each version of OSA, in a folder each: their products are never summed."""
+        summaries = {}
+        for part in parts:
+            name = f"osa{part.osa_version}"
+            out = self.out / name
+            typer.echo(f"OSA {part.osa_version}: {len(part.scw_list)} science windows, product in {out}", err=True)
+            summaries[name] = replace(self, out=out, as_json=False).carry_out(part)
+        if self.as_json:
+            typer.echo(json.dumps({"parts": summaries}, indent=2))
 
     def _write(self, query: Query) -> dict[str, Any]:
         from integral_oda.analysis import analyse

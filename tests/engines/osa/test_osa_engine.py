@@ -207,3 +207,39 @@ def test_a_missing_raw_file_leaves_its_window_out(osa, osa_archive, store, tmp_p
     assert left_out["scw"] == windows[0]
     assert "ibis_hk.fits" in left_out["reason"]
     assert json.loads((products.folder / "lists.json").read_text())["sources"]
+
+
+def test_two_versions_of_osa_give_a_product_each(osa, osa_archive, monkeypatch, capsys, tmp_path):
+    """Windows on both sides of revolution 1626: OSA 10.2 makes the one, 11.2 the other, and no sum is made."""
+    import shutil
+    import sys
+
+    from osa_doubles import install
+
+    from integral_oda.cli import main
+
+    root, (early, _) = osa_archive
+    archive, late = tmp_path / "archive", "255900280010.001"
+    shutil.copytree(root / "scw" / early[:4] / early, archive / "scw" / early[:4] / early)
+    shutil.copytree(root / "scw" / early[:4] / early, archive / "scw" / late[:4] / late)
+    complete_archive(archive)
+    older = install(tmp_path / "older", "10.2")
+    monkeypatch.setenv("INTEGRAL_ODA_OSA_10_2", str(older.root))
+    older.record()
+    osa.record()
+    monkeypatch.setattr(sys, "argv", [
+        "integral-oda", "image", "--scw-list", f"{early},{late}", "--archive", str(archive), "--engine", "osa",
+        "--osa-version", "10.2+11.2", "--store", str(tmp_path / "store"), "--out", str(tmp_path / "out"),
+    ])  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert ended.value.code == 0, told
+    assert "OSA 10.2: 1 science windows" in told
+    assert "OSA 11.2: 1 science windows" in told
+    for version, window, calls in (("10.2", early, older.records()), ("11.2", late, osa.records())):
+        summary = json.loads((tmp_path / "out" / f"osa{version}" / "summary.json").read_text())
+        assert summary["science_windows"]["used"] == [window]
+        assert summary["query"]["osa_version"] == version
+        energy = next(call["parameters"] for call in calls if call["name"] == "ibis_isgr_energy")
+        assert ("supGDOL" in energy) is (version == "10.2")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from integral_oda.archive.scw import ScwId
 from integral_oda.archive.tree import Archive
+from integral_oda.errors import DataError
 
-__all__ = ["CONTENTS", "raw_files"]
+__all__ = ["CONTENTS", "raw_files", "require_raw_files"]
 
 CONTENTS: Mapping[str, str] = {
     "swg": "",
@@ -48,6 +49,19 @@ def raw_files(archive: Archive, scw: str) -> dict[str, Path]:
         "noise": _file(index, "isgri_prp_noise_index.fits"),
         "switch": _file(index, "isgri_pxlswtch_index.fits"),
     }
+
+
+def require_raw_files(archive: Archive, scw: str) -> None:
+    """Refuse a window that lacks a raw file.
+
+    Raises
+    ------
+    DataError
+        Naming the first one that is missing.
+    """
+    for path in raw_files(archive, scw).values():
+        if not path.is_file():
+            raise DataError(f"{path}: no such file, and the engine osa needs it: fetch it from ISDC's archive")
 
 
 def _tried(identifier: ScwId) -> tuple[str, ...]:
