@@ -48,7 +48,7 @@ def test_bad_choices_are_told(values, told):
         (ImageQuery, {"phase": "59864.5,3.2,0.1,0.2"}, "phase = .*only the engine native takes it"),
         (ImageQuery, {"bands": ((20.0, 900.0),)}, "band = .*15 to 800 keV"),
         (LightCurveQuery, {"E2_keV": 900.0}, "band = .*15 to 800 keV"),
-        (QualityQuery, {"scw_list": LATE}, "engine = osa: a quality page"),
+        (QualityQuery, {"scw_list": LATE}, "engine = osa: quality page"),
         (ImageQuery, {"engine": "native", "engine_for": ("IMA=osa",)}, "engine_for = IMA=osa: single steps"),
     ],
 )
