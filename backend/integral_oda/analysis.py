@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -41,9 +42,11 @@ __all__ = [
     "LightCurveProducts",
     "Products",
     "QualityProducts",
+    "SoFar",
     "SpectrumProducts",
     "analyse",
     "plan_query",
+    "result_so_far",
 ]
 
 _PRODUCT_SUFFIXES = (".fits", ".ecsv", ".png", ".reg", ".html")
@@ -145,6 +148,47 @@ def analyse(
     raw = {f"{item.scope} {name}": digest for item in made for name, digest in item.raw.items()}
     kind = PRODUCTS[type(query)]
     return kind(folder, summary, provenance, raw, held=lease)
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """What a query has by now.
+
+    Attributes
+    ----------
+    value : WindowImage or list of LightCurve
+        Mosaic, sources and noise; or the light curves.
+    windows : tuple of str
+        Science windows in it.
+    asked : int
+        How many were asked for.
+    """
+
+    value: Any
+    windows: tuple[str, ...]
+    asked: int
+
+
+def result_so_far(query: Query, archive: Path | None = None, store: str | Path | None = None) -> SoFar | None:
+    """Gather what a query has in the store by now, while the rest still runs here, in a job or on a cluster.
+
+    Parameters
+    ----------
+    query, archive, store
+        As for `analyse`.
+
+    Returns
+    -------
+    SoFar or None
+        None as long as no science window is done. Nothing of it is kept.
+    """
+    from integral_oda.workflow.partial import value_so_far
+    from integral_oda.workflow.shared import open_store
+
+    request = prepare(query, archive, silent, strict=False)
+    (gathered,) = request.target.inputs
+    found = value_so_far(gathered, open_store(store or store_root()))
+    return None if found is None else SoFar(*found, asked=len(request.selection.used))
 
 
 def plan_query(query: Query, archive: Path | None = None, store: str | Path | None = None) -> Plan:

@@ -20,7 +20,7 @@ from integral_oda.query import (
 from integral_oda.workflow.jobs import Job, Jobs
 from integral_oda.workflow.progress import Listener
 
-__all__ = ["carry_out", "kind_of", "query_of", "submit"]
+__all__ = ["carry_out", "find", "jobs_of", "kind_of", "query_of", "submit"]
 
 _KINDS: dict[str, type[Query]] = {
     "image": ImageQuery,
@@ -32,7 +32,18 @@ _KINDS: dict[str, type[Query]] = {
 _WORK = "integral_oda.background:carry_out"
 
 
-def submit(query: Query, archive: Path | None = None, store: str | Path | None = None, out: Path | None = None) -> Job:
+def submit(
+    query: Query,
+    archive: Path | None = None,
+    store: str | Path | None = None,
+    out: Path | None = None,
+    *,
+    strict: bool = False,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    crate: bool = False,
+    owner: str = "",
+) -> Job:
     """Begin a query as a job, or share the job that is at the same query.
 
     Parameters
@@ -44,17 +55,51 @@ def submit(query: Query, archive: Path | None = None, store: str | Path | None =
         Root of the product store; jobs lie in it, or in the user's own where it is a URL.
     out : Path, optional
         Folder for the products too, beside the job's own.
+    strict : bool
+        Fail with the first window that fails, in place of leaving it out.
+    jobs, scheduler
+        How it is carried out, see `integral_oda.workflow.cluster.open_executor`.
+    crate : bool
+        Make the products an RO-Crate.
+    owner : str
+        Whose job it is: nobody else shares or finds it.
     """
+    way = {"jobs": jobs, "scheduler": scheduler}
+    request = _request(query, archive, store, strict=strict, crate=crate)
+    return jobs_of(store, owner).submit(_WORK, request, way=way, out=out)
+
+
+def find(
+    query: Query,
+    archive: Path | None = None,
+    store: str | Path | None = None,
+    *,
+    strict: bool = False,
+    crate: bool = False,
+    owner: str = "",
+) -> Job | None:
+    """The job that is or was at a query, as `submit` was asked for it; None if there is none (any more)."""
+    return jobs_of(store, owner).find(_WORK, _request(query, archive, store, strict=strict, crate=crate))
+
+
+def jobs_of(store: str | Path | None = None, owner: str = "") -> Jobs:
+    """The jobs of a store, in the user's own where it is a URL."""
     place = str(store or store_root())
-    shared = "://" in place
-    request = {
+    return Jobs(store_root() if "://" in place else place, owner)
+
+
+def _request(
+    query: Query, archive: Path | None, store: str | Path | None, *, strict: bool, crate: bool
+) -> dict[str, Any]:
+    place = str(store or store_root())
+    return {
         "kind": kind_of(query),
         "query": query.model_dump(mode="json"),
         "archive": str((archive or archive_root()).absolute()),
-        "store": place if shared else str(Path(place).absolute()),
-        "out": None if out is None else str(out.absolute()),
+        "store": place if "://" in place else str(Path(place).absolute()),
+        "strict": strict,
+        "crate": crate,
     }
-    return Jobs(store_root() if shared else place).submit(_WORK, request)
 
 
 def kind_of(query: Query) -> str:
@@ -70,10 +115,14 @@ def query_of(kind: str, values: Mapping[str, Any]) -> Query:
 def carry_out(request: Mapping[str, Any], folder: Path, listener: Listener, cancel: threading.Event) -> dict[str, Any]:
     """Carry out the query of a job, in the job's own process; its products go to ``folder``."""
     from integral_oda.analysis import analyse
+    from integral_oda.crate import make_crate
+    from integral_oda.workflow.cluster import open_executor
 
     query = query_of(request["kind"], request["query"])
-    products = analyse(query, Path(request["archive"]), request["store"], listener, cancel=cancel)
+    archive, store, strict = Path(request["archive"]), request["store"], request["strict"]
+    with open_executor(jobs=request["jobs"], scheduler=request["scheduler"]) as executor:
+        products = analyse(query, archive, store, listener, strict=strict, cancel=cancel, executor=executor)
     products.write(folder)
-    if request.get("out"):
-        products.write(Path(request["out"]))
+    if request["crate"]:
+        make_crate(folder, query, products)
     return products.summary

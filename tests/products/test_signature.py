@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,7 @@ def make_product(folder):
     (folder / "page.html").write_text("<!doctype html><p>page</p>\n")
     imsave(folder / "image.png", PIXELS)
     (folder / "lists.json").write_text("{}")
+    Table({"a": [1, 2]}).write(folder / "bursts.ecsv")
     return folder
 
 
@@ -81,6 +83,8 @@ def test_what_the_files_held_before_they_hold_still(product, tmp_path):
         assert text.startswith((plain / name).read_text())
         assert KEY in text
     assert (product / "lists.json").read_text() == "{}"
+    assert KEY in (product / "bursts.ecsv").read_text()
+    assert list(Table.read(product / "bursts.ecsv")["a"]) == [1, 2]
 
 
 def test_pictures_carry_it_in_a_text_chunk(product):
@@ -100,7 +104,7 @@ def test_the_same_origin_gives_the_same_bytes(product, tmp_path):
         assert path.read_bytes() == (other / path.name).read_bytes()
 
 
-SIGNED = ["mosaic.fits", "image.png", "catalog.reg", "page.html"]
+SIGNED = ["mosaic.fits", "image.png", "catalog.reg", "page.html", "bursts.ecsv"]
 
 
 @pytest.mark.parametrize("name", SIGNED)
@@ -116,6 +120,7 @@ def test_other_software_is_no_difference_other_content_is(product, tmp_path, nam
     imsave(changed / "image.png", PIXELS.T)
     for text in ("catalog.reg", "page.html"):
         (changed / text).write_text("something else\n")
+    Table({"a": [1, 3]}).write(changed / "bursts.ecsv", overwrite=True)
     sign_files(changed, origin())
     assert not same_but_software(product / name, changed / name)
 

@@ -305,10 +305,15 @@ def test_a_cluster_needs_a_store(tmp_path, cluster):
         cluster([image_query(tmp_path)])
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x"])
-def test_a_scheduler_that_does_not_answer_is_named(address, monkeypatch):
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr("integral_oda.workflow.cluster._ANSWER_S", 0.5)
-    with pytest.raises(UnavailableError, match=f"the scheduler {address} does not answer"):
+    with pytest.raises(UnavailableError, match="the scheduler tcp://127.0.0.1:9 does not answer"):
+        ClusterExecutor(scheduler="tcp://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("address", ["nonsense://x:1", "localhost:8786", "tcp://localhost", ""])
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(RequestError, match=f"scheduler = {address}: an address such as"):
         ClusterExecutor(scheduler=address)
 
 

@@ -292,3 +292,91 @@ def test_the_command_line_tells_what_went_wrong(tmp_path, jobs):
     waiting = jobs.submit("job_work:image", request(tmp_path, gate=True))
     assert run(jobs, "wait", waiting.id, "--timeout", "0.01")[1].startswith(f"job {waiting.id} is ")
     assert run(jobs, "cancel", waiting.id)[0].split()[:2] == [waiting.id, "cancelled"]
+
+
+# -- owners, folders, retention --------------------------------------------------------------------------------------
+
+
+def test_nobody_finds_or_shares_the_jobs_of_another(tmp_path, jobs):
+    asked = request(tmp_path)
+    mine, theirs = Jobs(tmp_path / "store", "ada"), Jobs(tmp_path / "store", "bob")
+    first, second, third = (owner.submit("job_work:image", asked) for owner in (mine, theirs, jobs))
+    assert len({first.id, second.id, third.id}) == 3
+    for owner, job in ((mine, first), (theirs, second), (jobs, third)):
+        assert job.wait(60).owner == owner.owner
+        assert [state.id for state in owner.list()] == [job.id]
+        assert owner.find("job_work:image", asked).id == job.id
+    with pytest.raises(RequestError, match="the id of one job"):
+        theirs.get(first.id)
+    # What they made is one and the same, whoever came first to each node.
+    assert sum(job.result()["computed"] for job in (first, second, third)) == 11
+
+
+def test_a_job_is_found_by_what_was_asked(tmp_path, jobs):
+    asked = request(tmp_path)
+    assert jobs.find("job_work:image", asked) is None
+    job = jobs.submit("job_work:image", asked)
+    assert jobs.find("job_work:image", asked).id == job.id
+    job.wait(60)
+    assert jobs.find("job_work:image", asked).state().status == "done"
+    assert jobs.find("job_work:image", request(tmp_path, windows=("w3",))) is None
+
+
+def test_every_folder_that_was_asked_for_gets_the_files(tmp_path, jobs):
+    asked = request(tmp_path, gate=True)
+    job = jobs.submit("job_work:image", asked, out=tmp_path / "one")
+    wait_for(lambda: runs(tmp_path))
+    assert jobs.submit("job_work:image", asked, out=tmp_path / "two").id == job.id
+    (tmp_path / "open").touch()
+    state = job.wait(60)
+    assert (state.status, state.reason, state.asked) == ("done", "", 2)
+    assert state.outs == (str(tmp_path / "one"), str(tmp_path / "two"))
+    for out in ("one", "two"):
+        assert (tmp_path / out / "mosaic.txt").read_text() == "2"
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_the_job_is_done(tmp_path, jobs):
+    (tmp_path / "file").touch()
+    job = jobs.submit("job_work:image", request(tmp_path), out=tmp_path / "file" / "out")
+    state = job.wait(60)
+    assert state.status == "done"
+    assert str(tmp_path / "file" / "out") in state.reason
+
+
+def test_the_way_of_working_makes_no_other_job(tmp_path, jobs):
+    asked = {"folder": str(tmp_path), "windows": ["w1"]}
+    job = jobs.submit("job_work:image", asked, way={"gate": True})
+    assert jobs.submit("job_work:image", asked, way={"gate": False}).id == job.id
+    (tmp_path / "open").touch()
+    assert job.wait(60).status == "done"
+
+
+def test_progress_is_followed_from_the_disk_to_the_end(tmp_path, jobs):
+    job = jobs.submit("job_work:image", request(tmp_path))
+    followed = list(jobs.get(job.id).follow())
+    assert followed == job.steps()
+    assert [event.state for event in followed if event.step == "MOSAIC"][-1] == "computed"
+    assert job.state().status == "done"
+
+
+def test_ended_jobs_are_removed_by_number_and_age_and_running_ones_stay(tmp_path, jobs):
+    running = jobs.submit("job_work:image", request(tmp_path, gate=True, windows=("w1",)))
+    ended = []
+    for number in range(4):
+        job = jobs.submit("job_work:refuse", {"band": [number, 1]})
+        assert job.wait(60).status == "failed"
+        ended.append(job.id)
+    assert jobs.prune(keep=3) == ended[:1]
+    assert {state.id for state in jobs.list()} == {running.id, *ended[1:]}
+    assert sorted(jobs.prune(max_days=0)) == sorted(ended[1:])
+    assert [state.id for state in jobs.list()] == [running.id]
+    result = CliRunner().invoke(jobs_app, ["prune", "--store", str(tmp_path / "store"), "--keep", "0"])
+    assert (result.exit_code, result.output.strip()) == (0, "")
+
+
+def test_numbers_of_tries_are_not_used_again(tmp_path, jobs):
+    first = jobs.submit("job_work:refuse", {"band": [1, 2]})
+    first.wait(60)
+    second = jobs.submit("job_work:refuse", {"band": [1, 2]})
+    second.wait(60)
+    assert [job.id.rpartition("-")[2] for job in (first, second)] == ["1", "2"]

@@ -6,7 +6,7 @@ from workflow_toys import Gated, Toy, image_query, wait_for
 
 from integral_oda.workflow.executor import execute
 from integral_oda.workflow.graph import Node, gather_as_tree
-from integral_oda.workflow.partial import so_far
+from integral_oda.workflow.partial import so_far, value_so_far
 from integral_oda.workflow.store import Store
 
 
@@ -93,3 +93,26 @@ def test_another_thread_sees_the_mosaic_while_the_rest_runs(tmp_path, store):
     (tmp_path / "open").touch()
     runner.join(60)
     assert [scope for scope, _ in whole[0]["inputs"]] == ["w1", "w2"]
+
+
+def test_a_value_so_far_is_worked_out_and_not_kept(tmp_path, store):
+    windows = ["w1", "w2", "w3"]
+    target = image_query(tmp_path, windows)
+    assert value_so_far(target, store) is None
+    run_some(image_query(tmp_path, windows), store, 2)
+    before = set(store.keys())
+    value, seen = value_so_far(target, store)
+    assert [scope for scope, _ in value["inputs"]] == list(seen) == ["w1", "w2"]
+    assert set(store.keys()) == before
+    execute([target], store)
+    value, seen = value_so_far(target, store)
+    assert seen == ("w1", "w2", "w3")
+    assert value == execute([target], store).values[target]
+
+
+def test_a_value_so_far_goes_through_a_tree(tmp_path, store):
+    leaves = [Node(Toy("IMA"), f"w{number}", {"number": number}) for number in range(7)]
+    tree = gather_as_tree(leaves, lambda inputs: Node(Toy("MOSAIC", tolerant=True), "all", inputs=inputs), width=2)
+    execute(leaves[2:5], store)
+    _, seen = value_so_far(tree, store)
+    assert seen == ("w2", "w3", "w4")

@@ -78,3 +78,13 @@ def wait_command(
     typer.echo(_line(state))
     if state.status != "done":
         raise DataError(f"job {state.id} is {state.status}{': ' + state.reason if state.reason else ''}")
+
+
+@jobs_app.command("prune")
+def prune_command(
+    store: StoreFolder = None,
+    days: Annotated[float, typer.Option("--days", min=0, help="Remove jobs that ended longer ago.")] = 30.0,
+    keep: Annotated[int, typer.Option("--keep", min=0, help="Remove the oldest beyond this number.")] = 500,
+) -> None:
+    """Remove jobs that have ended; their results stay in the store. It happens by itself when a job begins."""
+    typer.echo("\n".join(_jobs(store).prune(days, keep)))

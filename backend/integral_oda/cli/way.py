@@ -70,7 +70,9 @@ class Way:
         if self.detach:
             from integral_oda.background import submit
 
-            typer.echo(submit(query, self.archive, self.store, self.out).state().id)
+            job = submit(query, self.archive, self.store, self.out, strict=self.strict, jobs=self.jobs,
+                         scheduler=self.scheduler, crate=self.crate)  # fmt: skip
+            typer.echo(job.state().id)
             return None
         return self._write(query)
 

@@ -1,4 +1,4 @@
-"""Where a product file comes from, written into the file itself: FITS, PNG, ds9 regions and HTML."""
+"""Where a product file comes from, written into the file itself: FITS, PNG, ds9 regions, ECSV and HTML."""
 
 from __future__ import annotations
 
@@ -169,6 +169,12 @@ def _sign_html(path: Path, origin: Origin) -> None:
     _add_line(path, f"<!-- {text} -->")
 
 
+def _sign_ecsv(path: Path, origin: Origin) -> None:
+    """Put a comment into the YAML of the header, behind its first two lines (ECSV 1.0)."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([*lines[:2], f"# # {_sentence(origin)}", *lines[2:]]) + "\n", encoding="utf-8")
+
+
 def _add_line(path: Path, line: str) -> None:
     text = path.read_text(encoding="utf-8").rstrip("\n")
     path.write_text(f"{text}\n{line}\n", encoding="utf-8")
@@ -178,5 +184,6 @@ _SIGNERS: dict[str, Callable[[Path, Origin], None]] = {
     ".fits": _sign_fits,
     ".png": _sign_png,
     ".reg": _sign_regions,
+    ".ecsv": _sign_ecsv,
     ".html": _sign_html,
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import re
 import signal
 import threading
 import time
@@ -35,6 +36,7 @@ from integral_oda.workflow.store import Store
 
 __all__ = ["ClusterExecutor", "bundles", "open_executor"]
 
+_ADDRESS = re.compile(r"(tcp|tls|ucx|ws|wss)://.+:\d+")
 _ANSWER_S = 10.0
 _POLL_S = 0.1
 _FAREWELL_S = 0.8
@@ -64,7 +66,7 @@ class ClusterExecutor:
     Raises
     ------
     RequestError
-        When neither or both are given, or the number is less than 1.
+        When neither or both are given, the number is less than 1, or the address is none.
     UnavailableError
         When Dask is not installed or the scheduler does not answer.
 
@@ -95,6 +97,8 @@ class ClusterExecutor:
             raise RequestError("jobs", f"{jobs} with scheduler = {scheduler}", "give one of the two")
         if jobs is not None and jobs < 1:
             raise RequestError("jobs", jobs, "at least 1")
+        if scheduler is not None and not _ADDRESS.fullmatch(scheduler):
+            raise RequestError("scheduler", scheduler, "an address such as tcp://HOST:PORT")
         distributed = _distributed()
         self._cluster = None
         if jobs is not None:

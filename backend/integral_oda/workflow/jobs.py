@@ -15,9 +15,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from shutil import Error, copytree, rmtree
 from typing import Any, Literal
 
 from integral_oda.errors import DataError, IntegralOdaError, OutputError, RequestError
@@ -25,12 +27,13 @@ from integral_oda.workflow.keys import canonical_json, digest
 from integral_oda.workflow.locks import FileLock, is_locked
 from integral_oda.workflow.progress import Listener, StepEvent
 
-__all__ = ["Job", "JobState", "Jobs", "Work", "advance"]
+__all__ = ["MOST_DAYS", "MOST_ENDED", "Job", "JobState", "Jobs", "Work", "advance"]
 
 Status = Literal["queued", "running", "done", "failed", "cancelled", "lost"]
 # What a job calls: request, folder for files, listener, the event that tells it to stop; it gives a JSON-able result.
 Work = Callable[[Mapping[str, Any], Path, Listener, threading.Event], Any]
 
+MOST_DAYS, MOST_ENDED = 30.0, 500
 _POLL_S = 0.05
 _GRACE_S = 1.0
 _ENDED: tuple[Status, ...] = ("done", "failed", "cancelled", "lost")
@@ -60,6 +63,10 @@ class JobState:
         Why it failed, else empty.
     exit_status : int
         What the command line would have ended with.
+    owner : str
+        Whose it is; empty for whoever has the store.
+    outs : tuple of str
+        Folders that its files are copied to when it is done.
     """
 
     id: str
@@ -73,6 +80,8 @@ class JobState:
     ended: float = 0.0
     reason: str = ""
     exit_status: int = 0
+    owner: str = ""
+    outs: tuple[str, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -92,12 +101,13 @@ def advance(state: JobState, event: Mapping[str, Any]) -> JobState:
         What comes after the end changes nothing but the number of requests.
     """
     happened, moment = event["happened"], float(event["time"])
+    outs = tuple(dict.fromkeys([*state.outs, *([event["out"]] if event.get("out") else [])]))
     if happened == "asked":
-        return replace(state, asked=state.asked + 1)
+        return replace(state, asked=state.asked + 1, outs=outs)
     if state.is_over:
         return state
     if happened == "submitted":
-        return replace(state, submitted=moment)
+        return replace(state, submitted=moment, outs=outs)
     if happened == "started":
         return replace(state, status="running", started=moment, pid=int(event["pid"]))
     reason, exit_status = str(event.get("reason", "")), int(event.get("exit_status", 0))
@@ -105,12 +115,17 @@ def advance(state: JobState, event: Mapping[str, Any]) -> JobState:
 
 
 class Jobs:
-    """The jobs of one store.
+    """The jobs of one store, or of one user of it.
+
+    Jobs that have ended are removed when others begin: after `MOST_DAYS`, and the oldest beyond `MOST_ENDED`. Their
+    results stay in the store.
 
     Parameters
     ----------
     root : Path
         Root of the store; jobs lie in ``jobs`` under it.
+    owner : str
+        Whose jobs are meant: only these are shared, listed and found. Empty for whoever has the store.
 
     Raises
     ------
@@ -118,14 +133,16 @@ class Jobs:
         When the folder cannot be made.
     """
 
-    def __init__(self, root: str | Path) -> None:
-        self.folder = Path(root).absolute() / "jobs"
+    def __init__(self, root: str | Path, owner: str = "") -> None:
+        self.folder, self.owner = Path(root).absolute() / "jobs", owner
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise OutputError(f"the folder of jobs {self.folder} cannot be made: {exc.strerror}") from exc
 
-    def submit(self, work: str, request: Mapping[str, Any]) -> Job:
+    def submit(
+        self, work: str, request: Mapping[str, Any], *, way: Mapping[str, Any] | None = None, out: Path | None = None
+    ) -> Job:
         """Begin a job, or share the one that is at the same request.
 
         Parameters
@@ -134,20 +151,76 @@ class Jobs:
             What to call, ``"module:function"``, see `Work`.
         request : mapping
             What is asked, JSON-able; the same request is the same job while that runs.
+        way : mapping, optional
+            What the work is told too, but does not make it another: with how many processes, say.
+        out : Path, optional
+            Folder to copy its files to when it is done.
         """
-        name = digest({"work": work, "request": request})[:16]
+        self.prune()
+        name = self._name(work, request)
         with FileLock(self.folder / f"{name}.lock").hold():
-            tries = sorted(self.folder.glob(f"{name}-*"), key=_number)
-            if tries and _is_job(tries[-1]) and not (job := Job(tries[-1])).state().is_over:
-                job.note("asked")
+            tries = self._tries(name)
+            if tries and not (job := Job(tries[-1])).state().is_over:
+                job.note("asked", out=None if out is None else str(out.absolute()))
                 return job
-            job = Job(self.folder / f"{name}-{_number(tries[-1]) + 1 if tries else 1}")
-            job.begin(work, request)
+            job = Job(self.folder / f"{name}-{self._last_number(name) + 1}")
+            job.begin({"work": work, "request": request, "way": way or {}, "owner": self.owner}, out)
             return job
 
+    def _name(self, work: str, request: Mapping[str, Any]) -> str:
+        whose = {"owner": self.owner} if self.owner else {}
+        return digest({"work": work, "request": request, **whose})[:16]
+
+    def _tries(self, name: str) -> list[Path]:
+        return sorted((path for path in self.folder.glob(f"{name}-*") if _is_job(path)), key=_number)
+
+    def _last_number(self, name: str) -> int:
+        return max((_number(path) for path in self.folder.glob(f"{name}-*")), default=0)
+
+    def find(self, work: str, request: Mapping[str, Any]) -> Job | None:
+        """The last job that is or was at a request; None if there is none."""
+        tries = self._tries(self._name(work, request))
+        return Job(tries[-1]) if tries else None
+
+    def prune(self, max_days: float = MOST_DAYS, keep: int = MOST_ENDED) -> list[str]:
+        """Remove jobs that have ended, of every owner; give their ids.
+
+        Parameters
+        ----------
+        max_days : float
+            Those that ended longer ago.
+        keep : int
+            The oldest beyond this number.
+        """
+        ended = [(state.ended or state.submitted, path) for path, state in self._states() if state.is_over]
+        ended.sort(key=lambda item: item[0], reverse=True)
+        limit = time.time() - max_days * 86400
+        gone = [path for place, (moment, path) in enumerate(ended) if place >= keep or moment < limit]
+        return [path.name for path in gone if self._remove(path)]
+
+    def _remove(self, path: Path) -> bool:
+        """Remove a job unless it is just beginning, which looks as if it had been killed."""
+        lock = FileLock(self.folder / f"{path.name.rpartition('-')[0]}.lock")
+        if not lock.try_acquire():
+            return False
+        try:
+            over = _is_job(path) and Job(path).state().is_over
+            if over:
+                rmtree(path, ignore_errors=True)
+        finally:
+            lock.release()
+        return over
+
+    def _states(self) -> Iterator[tuple[Path, JobState]]:
+        for path in list(self.folder.iterdir()):
+            if _is_job(path):
+                # Another process may remove it meanwhile.
+                with suppress(FileNotFoundError):
+                    yield path, Job(path).state()
+
     def list(self) -> list[JobState]:
-        """All jobs, the newest first."""
-        found = [Job(path).state() for path in self.folder.iterdir() if _is_job(path)]
+        """All jobs of the owner, the newest first."""
+        found = [state for _, state in self._states() if state.owner == self.owner]
         return sorted(found, key=lambda state: state.submitted, reverse=True)
 
     def get(self, name: str) -> Job:
@@ -158,7 +231,7 @@ class Jobs:
         RequestError
             When there is none or several.
         """
-        found = [path for path in self.folder.iterdir() if _is_job(path)]
+        found = [path for path, state in self._states() if state.owner == self.owner]
         matching = [path for path in found if path.name == name] or [
             path for path in found if path.name.startswith(name)
         ]
@@ -189,15 +262,15 @@ class Job:
     def __init__(self, folder: Path) -> None:
         self.folder, self.id = folder, folder.name
 
-    def begin(self, work: str, request: Mapping[str, Any]) -> None:
+    def begin(self, asked: Mapping[str, Any], out: Path | None) -> None:
         """Start the process; see `Jobs.submit`."""
         try:
             (self.folder / "out").mkdir(parents=True)
-            text = canonical_json({"work": work, "request": request})
+            text = canonical_json(asked)
             aside = self.folder / ".request.json"
             aside.write_text(text + "\n", encoding="utf-8")
             aside.rename(self.folder / "request.json")
-            self.note("submitted")
+            self.note("submitted", out=None if out is None else str(out.absolute()))
             alive = FileLock(self.folder / "alive")
             alive.acquire()
             descriptor = alive.detach()
@@ -216,7 +289,7 @@ class Job:
         """What has become of it."""
         asked = json.loads((self.folder / "request.json").read_text(encoding="utf-8"))
         alive = is_locked(self.folder / "alive")
-        state = JobState(self.id, asked["work"], asked["request"])
+        state = JobState(self.id, asked["work"], asked["request"], owner=asked.get("owner", ""))
         for event in _lines(self.folder / "state.jsonl"):
             state = advance(state, event)
         if alive or state.is_over:
@@ -226,6 +299,17 @@ class Job:
     def steps(self, after: int = 0) -> list[StepEvent]:
         """Progress of its nodes, from behind a given number of events."""
         return [StepEvent(**event) for event in _lines(self.folder / "steps.jsonl")][after:]
+
+    def follow(self) -> Iterator[StepEvent]:
+        """Give the progress of its nodes from the first one on, each as it comes, until it has ended."""
+        place, over = 0, False
+        while not over:
+            over = self.state().is_over
+            events = self.steps(place)
+            yield from events
+            place += len(events)
+            if not over:
+                time.sleep(_POLL_S)
 
     def log(self) -> str:
         """What it wrote."""
@@ -313,7 +397,8 @@ def _run(folder: Path) -> int:
     asked = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     outcome: dict[str, Any] = {"happened": "failed", "reason": "error in the program, see its log", "exit_status": 1}
     try:
-        result = _resolve(asked["work"])(asked["request"], folder / "out", _writer(folder), stop)
+        request = {**asked["way"], **asked["request"]}
+        result = _resolve(asked["work"])(request, folder / "out", _writer(folder), stop)
         (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
         outcome = {"happened": "cancelled" if stop.is_set() else "done"}
     except IntegralOdaError as exc:
@@ -322,8 +407,23 @@ def _run(folder: Path) -> int:
             outcome = {"happened": "cancelled"}
     finally:
         over.set()
-        job.note(**outcome)
+        # Who asks meanwhile waits, and finds it over.
+        with FileLock(folder.parent / f"{folder.name.rpartition('-')[0]}.lock").hold():
+            if outcome["happened"] == "done":
+                outcome["reason"] = _copy_to_all(job)
+            job.note(**outcome)
     return int(outcome.get("exit_status", 0))
+
+
+def _copy_to_all(job: Job) -> str:
+    """Copy the files to every folder that was asked for; say what could not be."""
+    problems = []
+    for out in job.state().outs:
+        try:
+            copytree(job.folder / "out", out, dirs_exist_ok=True)
+        except (OSError, Error) as exc:
+            problems.append(f"{out}: cannot be written to ({exc})")
+    return "; ".join(problems)
 
 
 def _watch(cancel: Path, stop: threading.Event, over: threading.Event) -> None:
