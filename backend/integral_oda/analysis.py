@@ -156,8 +156,8 @@ class SoFar:
 
     Attributes
     ----------
-    value : WindowImage or list of LightCurve
-        Mosaic, sources and noise; or the light curves.
+    value : WindowImage, list of LightCurve or other
+        Mosaic, sources and noise; the light curves; what the product files are written from.
     windows : tuple of str
         Science windows in it.
     asked : int
@@ -182,12 +182,13 @@ def result_so_far(query: Query, archive: Path | None = None, store: str | Path |
     SoFar or None
         None as long as no science window is done. Nothing of it is kept.
     """
+    from integral_oda.workflow.graph import is_tolerant
     from integral_oda.workflow.partial import value_so_far
     from integral_oda.workflow.shared import open_store
 
     request = prepare(query, archive, silent, strict=False)
-    (gathered,) = request.target.inputs
-    found = value_so_far(gathered, open_store(store or store_root()))
+    target = request.target
+    found = value_so_far(target if is_tolerant(target.step) else target.inputs[0], open_store(store or store_root()))
     return None if found is None else SoFar(*found, asked=len(request.selection.used))
 
 
