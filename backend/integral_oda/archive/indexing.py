@@ -78,15 +78,15 @@ def archive_index(root: Path) -> PointingIndex:
     return PointingIndex.merge(found) if len(found) > 1 else found[0]
 
 
-def take_pointings(root: Path, source: str | Path) -> Path:
+def take_pointings(root: Path, source: str | Path | PointingIndex) -> Path:
     """Keep the pointings of a file beside the archive's own, so that windows are chosen from both.
 
     Parameters
     ----------
     root : Path
         Root of the archive.
-    source : str or Path
-        Anything that `read_pointings` reads.
+    source : str, Path or PointingIndex
+        Anything that `read_pointings` reads, or pointings.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def take_pointings(root: Path, source: str | Path) -> Path:
     """
     from integral_oda.archive.pointing_tables import read_pointings
 
-    write_index(root / TAKEN_FILE, read_pointings(source))
+    write_index(root / TAKEN_FILE, source if isinstance(source, PointingIndex) else read_pointings(source))
     return root / TAKEN_FILE
 
 

@@ -16,7 +16,7 @@ from integral_oda.archive.scw import ScwId, ScwKind
 from integral_oda.arrays import Array
 from integral_oda.errors import DataError, RequestError
 
-__all__ = ["index_of_columns", "read_pointings"]
+__all__ = ["ALIASES", "index_of_columns", "read_pointings"]
 
 _MJD_OF_IJD_0 = 51544.0
 _LEAST_MJD = 40000.0
@@ -25,7 +25,7 @@ _RULE = (
     "an index of this program, ISDC's GNRL-SCWG-GRP-IDX, a FITS, VOTable, ECSV or CSV table with science window, RA "
     "and Dec, the POINTINGS of a light curve, an attitude table, or a text list of science windows or observations"
 )
-_ALIASES = {
+ALIASES = {
     "name": ("SWID", "SCW", "SCW_ID", "SCWID", "OBSID", "OBS_ID", "OBSERVATION_ID"),
     "version": ("SCW_VER", "VERSION"),
     "kind": ("SW_TYPE", "SCW_TYPE", "TYPE"),
@@ -37,6 +37,7 @@ _ALIASES = {
     "tstop": ("TSTOP", "END_DATE", "ENDTIME", "END_TIME", "STOP_TIME", "T_MAX", "STOP"),
     "good_s": ("GOOD_ISGRI", "GOOD_TIME_ISGRI"),
 }
+_WINDOW_TITLES = ("SWID", "SCW", "SCW_ID", "SCWID")
 _KINDS = {"POINTING": ScwKind.POINTING, "SLEW": ScwKind.SLEW, "ENGINEERING": ScwKind.ENGINEERING}
 _FOLDER = re.compile(r"(\d{12})\.(\d{3})")
 
@@ -65,7 +66,7 @@ def read_pointings(path: str | Path) -> PointingIndex:
         if b"<VOTABLE" in start or b"<?xml" in start or path.suffix.lower() in (".ecsv", ".csv"):
             return _from_table_text(path)
         return _from_lines(_text(path).splitlines())
-    except (OSError, UnicodeDecodeError, DataError, ValueError, KeyError, IndexError) as exc:
+    except (OSError, UnicodeDecodeError, DataError, RequestError, ValueError, KeyError, IndexError) as exc:
         raise RequestError("index", path, f"{_RULE} ({' '.join(str(exc).split())})") from None
 
 
@@ -101,7 +102,7 @@ def _from_fits(path: Path) -> PointingIndex:
 
 
 def _find(field: str, columns: Any) -> str | None:
-    return next((name for name in _ALIASES[field] if name in columns), None)
+    return next((name for name in ALIASES[field] if name in columns), None)
 
 
 def index_of_columns(columns: Any, column: Callable[[str], Any]) -> PointingIndex:
@@ -138,7 +139,10 @@ def _names(columns: Any, column: Callable[[str], Any]) -> list[str]:
     )
     if title is None:
         return ["".join(match[0]) if match else f"row {n}" for n, match in enumerate(folders, start=1)]
-    names = [_as_text(value) for value in np.asarray(column(title)).tolist()]
+    cells = np.asarray(column(title))
+    names = [_as_text(value) for value in cells.tolist()]
+    if cells.dtype.kind in "iu" and title in _WINDOW_TITLES:  # a table that has lost the zeros
+        names = [name.zfill(12) for name in names]
     if version is not None:
         versions = [int(_as_text(value) or 1) for value in np.asarray(column(version)).tolist()]
     elif folders:

@@ -55,7 +55,10 @@ def index_command(
         bool, typer.Option("--good-time", help="Read the good time too, from whole event files: a second a window.")
     ] = False,
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="Take the pointings of a file, such as ISDC's index.")
+        str | None,
+        typer.Option(
+            "--from", metavar="isla|FILE", help="Take pointings of ESA's archive, or of a file: ISDC's index."
+        ),
     ] = None,
 ) -> None:
     """Bring the pointing index of the archive up to date: only new and changed science windows are read."""
@@ -63,7 +66,10 @@ def index_command(
 
     root = archive or archive_root()
     if source is not None:
-        typer.echo(f"{take_pointings(root, source)}: pointings taken from {source}")
+        from integral_oda.archive.isla import isla_pointings
+
+        path = take_pointings(root, isla_pointings() if source == "isla" else source)
+        typer.echo(f"{path}: pointings taken from {source}")
         return
     done = update_index(root, jobs, lambda line: typer.echo(line, err=True), good_time=good_time)
     for problem in done.problems:
