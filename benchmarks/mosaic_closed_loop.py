@@ -144,7 +144,7 @@ def report(fits: list[dict[str, float]], noise: list[float], width: list[float])
     ratio = column["flux"] / column["true"]
     placed = column["forced"] == 0
     inside = column["away"][placed] <= column["radius"][placed]
-    statistical = np.sqrt(column["radius"] ** 2 - FLOOR_90_ARCMIN**2)
+    statistical = np.sqrt(column["radius"] ** 2 - FLOOR_90_ARCMIN**2 / 50)
     drawn = column["away"][placed] <= statistical[placed]
     lines = [
         (
@@ -165,7 +165,7 @@ def report(fits: list[dict[str, float]], noise: list[float], width: list[float])
     for flux in np.unique(column["true"]):
         some = column["true"] == flux
         seen = some & placed
-        good = (column["away"] <= statistical)[seen]
+        good = (column["away"] <= column["radius"])[seen]
         lines.append(
             f"| {1000 * flux / CRAB:.1f} | {np.mean(flux / column['error'][some]):.1f} | {ratio[some].mean():.4f} +- "
             f"{ratio[some].std() / np.sqrt(some.sum()):.4f} | {pulls[some].mean():+.2f}, {pulls[some].std():.2f} | "

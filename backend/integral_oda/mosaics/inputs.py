@@ -38,6 +38,8 @@ class ImageFiles:
         ``scw`` (or file) and ``reason``; grows as files are read.
     used : list of str
         What was given out, by science window or file name.
+    read_paths : list of Path
+        The files of those.
     noise_limit : float
     strict : bool
         Raise in place of leaving out.
@@ -50,6 +52,7 @@ class ImageFiles:
     noise_limit: float = NOISE_LIMIT
     strict: bool = False
     used: list[str] = field(default_factory=list)
+    read_paths: list[Path] = field(default_factory=list)
 
     def read(self) -> Iterator[list[SkyImage]]:
         """Images of each file, one a band; a file that cannot be used is left out with its reason.
@@ -67,6 +70,7 @@ class ImageFiles:
                     raise
                 self.left_out.append({"scw": path.name, "reason": str(exc)})
                 continue
+            self.read_paths.append(path)
             self.used.append(str(images[0].keywords.get("SWID", path.name)))
             yield images
         if not self.used:

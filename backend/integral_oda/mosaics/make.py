@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from integral_oda import __version__
 from integral_oda.catalog.reference import CatalogSource, reference_catalogue
 from integral_oda.errors import RequestError
 from integral_oda.imaging.resampling import Resampling
@@ -21,6 +22,9 @@ from integral_oda.products.pictures import draw_sky_image
 from integral_oda.products.sky_grid import SkyGrid, camera_of, choose_grid
 from integral_oda.products.sky_image import SkyImage, grid_like, write_sky_images
 from integral_oda.products.source_list import write_regions, write_source_list
+from integral_oda.versions import software_versions
+from integral_oda.workflow.keys import digest, file_sha256
+from integral_oda.workflow.provenance import Made, prov_document
 
 __all__ = ["MosaicProducts", "MosaicRequest", "make_mosaic"]
 
@@ -114,8 +118,10 @@ class MosaicProducts:
             "science_windows": {"used": self.files.used, "left_out": self.files.left_out},
             "sources": [source.as_dict() for source in self.found.sources],
             "noise": self.found.noise,
+            "nodes": {"computed": len(self.files.used) + 1, "restored": 0, "failed": len(self.files.left_out)},
+            "versions": software_versions(),
             "seconds": round(self.seconds, 3),
-            "files": [*names, "summary.json"],
+            "files": [*names, "provenance.json", "summary.json"],
         }
 
     def write(self, out: Path) -> dict[str, Any]:
@@ -135,9 +141,18 @@ class MosaicProducts:
             names.append("image.png")
             draw_sky_image(out / "image.png", self.shown, self.found.sources)
         summary = self.summary(names)
-        with write_aside(out / "summary.json") as aside:
-            aside.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        for name, values in (("provenance.json", self.provenance()), ("summary.json", summary)):
+            with write_aside(out / name) as aside:
+                aside.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
         return summary
+
+    def provenance(self) -> dict[str, Any]:
+        """PROV-JSON: the files that were summed, by their contents, and how."""
+        request = _as_json(self.request)
+        raw = {path.name: file_sha256(path) for path in self.files.read_paths}
+        key = digest({"request": request, "raw": sorted(raw.values())})
+        made = Made(key, "MOSAIC", "1", "all", "integral-oda", __version__, request, (), raw, None, None)
+        return prov_document([made], software_versions(), request)
 
 
 def _as_json(request: MosaicRequest) -> dict[str, Any]:
