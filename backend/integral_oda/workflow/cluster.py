@@ -40,6 +40,15 @@ _ADDRESS = re.compile(r"(tcp|tls|ucx|ws|wss)://.+:\d+")
 _ANSWER_S = 10.0
 _POLL_S = 0.1
 _FAREWELL_S = 0.8
+# One thread a worker. Dask would have every array of more than 128 kB fetched from the kernel and given back, page by
+# page: transforms of a sky image then take twice as long.
+_WORKER_ENVIRONMENT = {
+    "OMP_NUM_THREADS": 1,
+    "MKL_NUM_THREADS": 1,
+    "OPENBLAS_NUM_THREADS": 1,
+    "MALLOC_MMAP_THRESHOLD_": 32 * 2**20,
+    "MALLOC_TRIM_THRESHOLD_": 128 * 2**20,
+}
 # What gathers goes before windows that were not begun, so that a tree of it keeps the memory bounded.
 _GATHERING_FIRST = 10
 # States that a worker tells of while it is at work; the others follow from its report.
@@ -102,13 +111,7 @@ class ClusterExecutor:
         distributed = _distributed()
         self._cluster = None
         if jobs is not None:
-            self._cluster = distributed.LocalCluster(
-                n_workers=jobs,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.ERROR,
-            )
+            self._cluster = _local_cluster(distributed, jobs)
         try:
             self.client = distributed.Client(self._cluster or scheduler, timeout=_ANSWER_S, set_as_default=False)
         except (OSError, ValueError) as exc:
@@ -145,6 +148,17 @@ class ClusterExecutor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _local_cluster(distributed: Any, jobs: int) -> Any:
+    with import_module("dask").config.set({"distributed.nanny.pre-spawn-environ": _WORKER_ENVIRONMENT}):
+        return distributed.LocalCluster(
+            n_workers=jobs,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.ERROR,
+        )
 
 
 def _kill(processes: Sequence[int | None]) -> None:
