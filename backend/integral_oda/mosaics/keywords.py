@@ -25,14 +25,28 @@ def software_of(keywords: Mapping[str, Any]) -> str:
     return creator or "unknown"
 
 
+_OF_ONE_WINDOW = ("SWID", "SW_TYPE", "SWBOUND", "OBTSTART", "OBTEND", "MOSASPR")
+
+
+def _shared(all_keywords: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Keywords that have the same value in all images: calibration, software, revolution."""
+    first, *others = all_keywords
+    return {
+        name: value
+        for name, value in first.items()
+        if name not in _OF_ONE_WINDOW and all(name in other and other[name] == value for other in others)
+    }
+
+
 def summed_keywords(all_keywords: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Times, exposures and origin of a mosaic; what an image does not say is left out."""
-    found: dict[str, Any] = {}
+    """Times, exposures and origin of a mosaic, and what its images have in common; what one lacks is left out."""
+    found = _shared(all_keywords)
     for name, choose in (("TSTART", min), ("TSTOP", max), ("TFIRST", min), ("TLAST", max)):
         values = [float(keywords[name]) for keywords in all_keywords if name in keywords]
         if values:
             found[name] = choose(values)
     for name in ("ONTIME", "TELAPSE", "EXPOSURE"):
+        found.pop(name, None)
         if all(name in keywords for keywords in all_keywords):
             found[name] = float(sum(float(keywords[name]) for keywords in all_keywords))
     if all("DEADC" in keywords and "ONTIME" in keywords for keywords in all_keywords):

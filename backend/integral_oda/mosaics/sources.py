@@ -18,9 +18,9 @@ from integral_oda.imaging.search import FLOOR_90_ARCMIN, osa_radius_arcmin
 from integral_oda.instrument.attitude import separation_deg
 from integral_oda.instrument.response import crab_rate
 from integral_oda.mosaics.combine import peak_shape
-from integral_oda.products.photometry import source_band
+from integral_oda.products.photometry import FluxScale, source_band
 from integral_oda.products.sky_image import SkyImage
-from integral_oda.products.source_list import Source
+from integral_oda.products.source_list import Source, SourceBand
 
 __all__ = ["MosaicSources", "find_sources"]
 
@@ -208,12 +208,19 @@ class _Search:
 
     def _source(self, candidate: _Candidate, peaks: Sequence[FittedPeak]) -> Source:
         ra, dec = self.position(candidate.place)
-        fluxes = tuple(source_band(i.band, p.flux, p.flux_error) for i, p in zip(self.images, peaks, strict=True))
+        fluxes = tuple(self._band(candidate, k, peak) for k, peak in enumerate(peaks))
         osa = osa_radius_arcmin(max(band.significance for band in fluxes))
         radius = candidate.radius_arcmin if np.isfinite(candidate.radius_arcmin) else osa
         if candidate.forced:
             radius = self.floor_arcmin
         return Source(candidate.name, ra, dec, radius, osa, candidate.new, candidate.forced, fluxes)
+
+    def _band(self, candidate: _Candidate, k: int, peak: FittedPeak) -> SourceBand:
+        """Flux in one band; limits of a position that was asked for are in units of the map's own noise."""
+        image = self.images[k]
+        noise = self.noises[k].sigma if candidate.forced else 1.0
+        scale = FluxScale.from_cards(image.keywords, image.band)
+        return source_band(image.band, peak.flux, peak.flux_error, noise=noise, scale=scale)
 
     def _noise_dict(self, k: int, masked: int) -> dict[str, Any]:
         """Empirical noise beside the statistical one, which is 1 for Poisson draws of what was summed."""
