@@ -25,6 +25,7 @@ from integral_oda.imaging.efficiency import CHANNELS, Thresholds, threshold_sigm
 from integral_oda.imaging.search import FLOOR_90_ARCMIN, FieldModel, find_new_sources, locate
 from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
 from integral_oda.imaging.sky import SkyMaps, information_map, make_sky_maps, score_map
+from integral_oda.imaging.source_noise import with_source_noise
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_PIXELS, PIXEL_PITCH_MM, active_pixels
 from integral_oda.instrument.energy import EnergyBand
@@ -111,9 +112,9 @@ def draw_place(zone: str, rng: np.random.Generator) -> Tangents:
 
 def fitted_model(shadowgram: Shadowgram, places: list[Tangents]) -> FieldModel:
     """Model of a shadowgram with the widths of its structure fitted beside known sources."""
-    first = FieldModel(Covariance(shadowgram, StructureWidths()), ENERGY_KEV).with_source_noise(places)
-    noisier = first.covariance.shadowgram
-    return FieldModel(Covariance(noisier, fit_widths(noisier, first.design(places))), ENERGY_KEV)
+    design = shadowgram.shadows(places, ENERGY_KEV)
+    noisier = with_source_noise(shadowgram, design)
+    return FieldModel(Covariance(noisier, fit_widths(noisier, design)), ENERGY_KEV)
 
 
 def flux_error(model: FieldModel, place: Tangents) -> float:
@@ -151,8 +152,7 @@ def fit_trial(plane: Plane, empty: FieldModel, zone: str, significance: float, r
     """Draw a source of a significance at a random place of a zone; fit flux at the place, and position."""
     place = draw_place(zone, rng)
     flux = significance * flux_error(empty, place)
-    model = another_draw(empty, plane.shadowgram([LitSource(*place, flux)], rng))
-    model = model.with_source_noise([place])
+    model = another_draw(empty, plane.shadowgram([LitSource(*place, flux)], rng), place)
     fitted, covariance = model.fit([place])
     angle = rng.uniform(0, 2 * np.pi)
     where, radius = locate(model, moved(place, START_OFFSET_ARCMIN, angle), [], significance)
@@ -171,8 +171,11 @@ def fisher_radius_arcmin(model: FieldModel, place: Tangents, flux: float) -> flo
     return float(np.sqrt(DELTA_90) * np.linalg.det(covariance) ** 0.25 / ARCMIN)
 
 
-def another_draw(model: FieldModel, shadowgram: Shadowgram) -> FieldModel:
-    """Model of another draw of the same plane; answers and variances are the plane's, not the draw's."""
+def another_draw(model: FieldModel, shadowgram: Shadowgram, place: Tangents) -> FieldModel:
+    """Model of another draw of the same plane; answers and widths are the plane's, the source's noise the draw's."""
+    noisier = with_source_noise(shadowgram, shadowgram.shadows([place], model.energy_kev))
+    if noisier is not shadowgram:
+        return FieldModel(Covariance(noisier, model.covariance.widths), model.energy_kev)
     covariance = copy.copy(model.covariance)
     covariance.shadowgram = shadowgram
     return FieldModel(covariance, model.energy_kev)
@@ -268,7 +271,7 @@ def empty_fields(n: int, rng: np.random.Generator) -> dict[str, Any]:
         model = fitted_model(draw_clean_plane(rng).shadowgram([], rng), [])
         values = observed(sky_maps(model, []))
         moments.append((values.mean(), values.std(), values.max()))
-        found += [source.significance for source in find_new_sources(model, [], 5.0)]
+        found += [source.significance for source in find_new_sources(model, [], 5.0).sources]
     mean, sigma, largest = np.array(moments).T
     return {
         "fields": n,
@@ -294,7 +297,7 @@ def bright_source(n: int, rng: np.random.Generator) -> dict[str, Any]:
         values = observed(sky_maps(model, [where]))
         left.append(values.max())
         sigma.append(values.std())
-        found += len(find_new_sources(model, [where], 5.5))
+        found += len(find_new_sources(model, [where], 5.5).sources)
     return {
         "sources": n,
         "largest_residual": float(max(left)),
@@ -316,7 +319,7 @@ def close_pairs(n: int, rng: np.random.Generator) -> dict[str, Any]:
         flux = 20 * error
         shadowgram = plane.shadowgram([LitSource(*place, flux), LitSource(*other, flux)], rng)
         model = fitted_model(shadowgram, [])
-        found = find_new_sources(model, [], 5.0)
+        found = find_new_sources(model, [], 5.0).sources
         near = [any(separation_arcmin(s.tangents, p) < 3 for s in found) for p in (place, other)]
         separated += all(near) and len(found) == 2
         fitted, covariance = model.fit([place, other])
@@ -333,7 +336,9 @@ def completeness(n: int, rng: np.random.Generator, significance: float = 7.0, th
         place, plane = draw_place(zone, rng), draw_clean_plane(rng)
         error = flux_error(FieldModel(Covariance(plane.shadowgram([], rng), StructureWidths()), ENERGY_KEV), place)
         model = fitted_model(plane.shadowgram([LitSource(*place, significance * error)], rng), [])
-        near = [separation_arcmin(s.tangents, place) < MATCH_ARCMIN for s in find_new_sources(model, [], threshold)]
+        near = [
+            separation_arcmin(s.tangents, place) < MATCH_ARCMIN for s in find_new_sources(model, [], threshold).sources
+        ]
         found[zone].append(any(near))
         false += len(near) - sum(near)
     every = [hit for hits in found.values() for hit in hits]

@@ -152,7 +152,7 @@ def analyse(trouble: Trouble, rng: np.random.Generator) -> WindowResult:
     for k in range(SOURCES):
         others = [place for j, place in enumerate(located) if j != k]
         located[k], _ = locate(model, located[k], others, STRENGTH)
-    found = find_new_sources(model, located, 5.0)
+    found = find_new_sources(model, located, 5.0).sources
     matched = [hidden_flux > 0 and separation_arcmin(s.tangents, hidden) < MATCH_ARCMIN for s in found]
     everything = [*located, *(s.tangents for s, is_hidden in zip(found, matched, strict=True) if is_hidden)]
     fitted, covariance = model.fit(everything)

@@ -247,7 +247,11 @@ def _summary(query: Query, request: Request, execution: Execution, folder: Path,
         **({} if request.plan is None else {"selection": request.plan.summary()}),
         "sources": lists.get("sources", []),
         "noise": lists.get("noise", []),
-        **{name: lists[name] for name in ("references", "verdict", "reasons", "bursts", "timing") if name in lists},
+        **{
+            name: lists[name]
+            for name in ("suppressed", "references", "verdict", "reasons", "bursts", "timing")
+            if name in lists
+        },
         "nodes": {"computed": execution.computed, "restored": execution.restored, "failed": execution.failed},
         "seconds": round(seconds, 3),
         "versions": software_versions(),

@@ -90,7 +90,7 @@ def test_a_deficit_gains_nothing(model_of):
 def test_new_sources_are_found_where_they_are(model_of):
     rng = np.random.default_rng(43)
     model = model_of([LitSource(*FIRST, 30.0), LitSource(*SECOND, 40.0)], rng)
-    found = sorted(find_new_sources(model, [], 7.0), key=lambda s: s.flux)
+    found = sorted(find_new_sources(model, [], 7.0).sources, key=lambda s: s.flux)
     assert len(found) == 2
     for source, place, flux in zip(found, (FIRST, SECOND), (30.0, 40.0), strict=True):
         assert offset_arcmin(source.tangents, place) < 2
@@ -101,36 +101,61 @@ def test_new_sources_are_found_where_they_are(model_of):
 @pytest.mark.parametrize("place", [(0.09, 0.08), (0.155, 0.02)])
 def test_ghosts_of_the_crab_are_never_new(model_of, place):
     model = model_of([LitSource(*place, CRAB)], np.random.default_rng(44))
-    found = find_new_sources(model, [], 7.0)
+    found = find_new_sources(model, [], 7.0).sources
     assert [offset_arcmin(source.tangents, place) < 1 for source in found] == [True]
-    assert find_new_sources(model, [place], 7.0) == []
+    assert find_new_sources(model, [place], 7.0).sources == []
 
 
 def test_a_source_at_a_ghosts_place_is_a_source(model_of):
     period = GHOST_PERIOD_PIXELS * SKY_PIXEL
     place, ghost = (0.09, 0.08), (0.09 - period, 0.08)
     model = model_of([LitSource(*place, 60.0), LitSource(*ghost, 50.0)], np.random.default_rng(45))
-    found = find_new_sources(model, [place], 7.0)
+    found = find_new_sources(model, [place], 7.0).sources
     assert len(found) == 1
     assert offset_arcmin(found[0].tangents, ghost) < 1
 
 
 def test_an_excess_that_a_source_a_period_away_explains_better_is_a_ghost(model_of):
     place, ghost = (0.09, 0.08), (0.09 - GHOST_PERIOD_PIXELS * SKY_PIXEL, 0.08)
-    gain = model_of([LitSource(*place, CRAB)]).likelihood_at([])
+    model = model_of([LitSource(*place, CRAB)])
+    gain = model.likelihood_at([])
     strengths = np.sqrt(gain([place, ghost]))
     assert strengths[1] > 7
-    assert search._is_ghost(gain, ghost, float(strengths[1]))
-    assert not search._is_ghost(gain, place, float(strengths[0]))
+    looked_at = search._Search(model, 7.0)
+    reason, cause = looked_at._ghost(gain, ghost, float(strengths[1]))
+    assert "mask period" in reason
+    assert offset_arcmin(cause, place) < 1
+    assert looked_at._ghost(gain, place, float(strengths[0])) == ("", None)
+
+
+def test_what_an_imperfect_model_leaves_of_a_source_is_suppressed_with_its_reason(model_of):
+    """A source of a Crab whose modelled place is half an arcmin off leaves excesses beside it, none of them new."""
+    place = (0.05, 0.04)
+    off = (place[0] + np.deg2rad(0.5 / 60), place[1])
+    search = find_new_sources(model_of([LitSource(*place, CRAB)], np.random.default_rng(52)), [off], 5.0)
+    assert search.sources == []
+    assert search.suppressed
+    assert {excess.cause for excess in search.suppressed if "source" in excess.reason} == {off}
+
+
+def test_an_excess_that_noise_reaches_is_suppressed_with_its_reason(model_of):
+    rng = np.random.default_rng(53)
+    reasons = [e.reason for _ in range(4) for e in find_new_sources(model_of((), rng), [], 4.2).suppressed]
+    assert any(reason.startswith("below the 4.") for reason in reasons)
+
+
+def test_a_flux_at_a_chosen_place_is_freed_of_the_choice():
+    source = search.FittedSource((0.0, 0.0), 8.0, 1.0, 1.0)
+    assert search.unbiased_by_choice(source).significance == pytest.approx(np.sqrt(62))
 
 
 def test_an_empty_field_has_no_source(model_of):
-    assert find_new_sources(model_of((), np.random.default_rng(46)), [], 7.0) == []
+    assert find_new_sources(model_of((), np.random.default_rng(46)), [], 7.0).sources == []
 
 
 def test_the_number_of_new_sources_is_limited(model_of):
     sources = [LitSource(x, y, 60.0) for x, y in ((0.02, 0.02), (-0.04, 0.03), (0.05, -0.05))]
-    assert len(find_new_sources(model_of(sources), [], 7.0, at_most=2)) == 2
+    assert len(find_new_sources(model_of(sources), [], 7.0, at_most=2).sources) == 2
 
 
 def test_fitted_radii_go_with_their_source(model_of):

@@ -87,3 +87,17 @@ def test_regions_are_circles_of_the_error_radius(tmp_path):
     assert lines[3] == "circle(293.73199,21.89672,0.00750) # text={SGR 1935+2154}"
     assert lines[4].endswith("text={NEW_1} color=magenta")
     assert len(lines) == 3 + len(SOURCES)
+
+
+def test_what_was_suppressed_stands_in_a_table_of_its_own(tmp_path):
+    from astropy.io import fits
+
+    excess = {"ra_deg": 10.0, "dec_deg": -5.0, "e1_kev": 28.0, "e2_kev": 80.0, "significance": 7.5, "reason": "a ghost"}
+    write_source_list(tmp_path / "list.fits", [], suppressed=[excess])
+    with fits.open(tmp_path / "list.fits") as hdus:
+        (row,) = hdus["SUPPRESSED"].data
+        assert (row["RA"], row["DEC"], row["DETSIG"], row["REASON"]) == (10.0, -5.0, 7.5, "a ghost")
+    write_source_list(tmp_path / "none.fits", [])
+    with fits.open(tmp_path / "none.fits") as hdus:
+        assert len(hdus) == 2
+    assert read_source_list(tmp_path / "list.fits") == []

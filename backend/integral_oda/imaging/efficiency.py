@@ -11,6 +11,7 @@ same events as the image: what it takes up of a source, and what it leaves uncer
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial import polynomial
@@ -203,6 +204,7 @@ def pixel_rates(thresholds: Thresholds, edges_kev: Array, band: EnergyBand) -> t
     return background, source
 
 
+@lru_cache(maxsize=2)
 def _turn_on_table(sigma_kev: float) -> Array:
     return _turn_on(THRESHOLD_GRID[:, None], CHANNELS + STEP_KEV / 2, sigma_kev)
 

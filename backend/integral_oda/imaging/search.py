@@ -11,7 +11,8 @@ from scipy.ndimage import maximum_filter
 
 from integral_oda.arrays import Array
 from integral_oda.imaging.sky import information_map, local_noise, score_map
-from integral_oda.imaging.structure import Covariance
+from integral_oda.imaging.source_noise import with_source_noise
+from integral_oda.imaging.structure import Covariance, fit_widths
 from integral_oda.instrument.attitude import SKY_PIXEL, pixel_to_tangents, tangents_to_pixel
 from integral_oda.instrument.mask import GHOST_PERIOD_PIXELS
 
@@ -19,10 +20,13 @@ __all__ = [
     "FLOOR_90_ARCMIN",
     "FieldModel",
     "FittedSource",
+    "NewSources",
+    "SuppressedExcess",
     "find_new_sources",
     "locate",
     "measure",
     "osa_radius_arcmin",
+    "unbiased_by_choice",
 ]
 
 Tangents = tuple[float, float]
@@ -36,13 +40,16 @@ _PEAK_LOSS = 0.8
 _MOST_PEAKS = 25
 _OUTLIER = 3.5
 """Sky pixels as far off as this are sources, and count for none of the noise beside them."""
-_FAINT_SHARE = 0.02
-"""Counts of sources over variance that change no error by more than a hundredth."""
 _STEPS_ARCMIN = (2.0, 0.5, 0.15)
 """Largest step of the position fit, and the least one of each of its rounds."""
 _STEP_SHARE = 12.0
 """Step times significance: the grid then spans the 90 % region."""
 _MOST_CLIMBS = 8
+_COUNTS_SLOPE = 1.5
+"""Sources brighter than S: S^-1.5, as of sources evenly spread in space."""
+_UNRESOLVED_ARCMIN = 6.0
+_LEFT_OVER, _NEAR_ARCMIN = 0.03, 15.0
+"""An imperfect model leaves less than this share of a source, within a sky pixel or three of it and of its ghosts."""
 _DELTA_90 = 4.61
 """2 delta ln L of a 90 % region in two dimensions."""
 
@@ -111,15 +118,17 @@ class FieldModel:
         left: Array = self._excess - design @ fluxes
         return left
 
-    def with_source_noise(self, places: Sequence[Tangents]) -> FieldModel:
-        """The model with the Poisson noise of sources at these places in its variance; itself if they are faint."""
-        fluxes, _ = self.fit(places)
-        counts = self.design(places) @ np.clip(fluxes, 0.0, None)
+    def with_new(self, known: Sequence[Tangents], new: Sequence[Tangents]) -> FieldModel:
+        """The model after new sources were found: their noise in its variance, their shadows not taken for structure.
+
+        Itself where they are faint.
+        """
         shadowgram = self.covariance.shadowgram
-        if (counts <= _FAINT_SHARE * self.covariance.variance).all():
+        noisier = with_source_noise(shadowgram, self.design(new), in_background=True)
+        if noisier is shadowgram:
             return self
-        noisier = replace(shadowgram, variance=shadowgram.variance + shadowgram.unflat(counts))
-        return FieldModel(Covariance(noisier, self.covariance.widths), self.energy_kev)
+        widths = fit_widths(noisier, self.design([*known, *new]))
+        return FieldModel(Covariance(noisier, widths), self.energy_kev)
 
     def likelihood_at(self, others: Sequence[Tangents]) -> Callable[[Sequence[Tangents]], Array]:
         """Gain of ln L, times two, from a source at each of several places beside the others."""
@@ -205,14 +214,42 @@ def _radius_90(curvature: Array) -> float:
     return float(np.hypot(statistical, FLOOR_90_ARCMIN))
 
 
-def find_new_sources(
-    model: FieldModel, known: Sequence[Tangents], threshold: float, at_most: int = 5
-) -> list[FittedSource]:
+@dataclass(frozen=True)
+class SuppressedExcess:
+    """An excess above the threshold that is no source.
+
+    Attributes
+    ----------
+    tangents : tuple of float
+    significance : float
+        Of a source there.
+    reason : str
+    cause : tuple of float or None
+        Tangents of the place that explains it, where there is one.
+    """
+
+    tangents: Tangents
+    significance: float
+    reason: str
+    cause: Tangents | None = None
+
+
+@dataclass(frozen=True)
+class NewSources:
+    """What a search found, and what it has suppressed with the reasons."""
+
+    sources: list[FittedSource]
+    suppressed: list[SuppressedExcess]
+
+
+def find_new_sources(model: FieldModel, known: Sequence[Tangents], threshold: float, at_most: int = 5) -> NewSources:
     """Search the residual sky for sources that the model lacks.
 
-    An excess counts if it stands out of the residual map, if its fitted PIF has ``threshold`` times the local
-    noise everywhere in the 90 % region of its place (a fit that is free to choose its place among all of the
-    sky finds 5 sigma in every ninth empty field), and if none of its eight ghost places explains it better.
+    An excess counts if it stands out of the residual map; if its fitted PIF has ``threshold`` times the local
+    noise beyond what the freedom to choose its place is worth (two degrees of freedom, and
+    3/2 ln(1/share) where a pixel has so small a share of the best pixel's information: a source as
+    significant has to be brighter there, and the number of sources falls with flux^-3/2); if none of its eight
+    ghost places explains it better; and if it is neither a ghost nor a part of a source of the model.
 
     Parameters
     ----------
@@ -224,36 +261,131 @@ def find_new_sources(
     at_most : int
         Largest number of new sources.
     """
-    information = model.information
+    search = _Search(model, threshold)
     found: list[Tangents] = []
     while len(found) < at_most:
-        place = _next_source(model, information, [*known, *found], threshold)
+        place = search.next_source([*known, *found])
         if place is None:
             break
         found.append(place)
-    return measure(model, [*known, *found], {})[len(known) :]
+    fitted = measure(model, [*known, *found], {})[len(known) :]
+    return NewSources([unbiased_by_choice(source) for source in fitted], search.suppressed)
 
 
-def _next_source(
-    model: FieldModel, information: Array, others: Sequence[Tangents], threshold: float
-) -> Tangents | None:
-    """Place of the strongest excess that is a source, if there is one."""
-    significance = score_map(model.covariance, model.residual(others)) / np.sqrt(np.maximum(information, 1e-30))
-    significance[information < _SEARCHED_SHARE * information.max()] = np.nan
-    noise = local_noise(np.where(np.abs(significance) < _OUTLIER, significance, np.nan))
-    gain = model.likelihood_at(others)
-    for row, column in _peaks(significance / noise, _PEAK_LOSS * threshold):
-        needed = threshold * noise[row, column]
+def unbiased_by_choice(source: FittedSource) -> FittedSource:
+    """The source with its flux freed of what the choice of its place adds to it: two degrees of freedom."""
+    share = 1 - 2 / max(source.significance, 2.0) ** 2
+    return replace(source, flux=source.flux * float(np.sqrt(share)))
+
+
+class _Search:
+    """Search of one residual sky; ``suppressed`` is what its last round has rejected."""
+
+    def __init__(self, model: FieldModel, threshold: float) -> None:
+        self._model, self._threshold = model, threshold
+        self._information = model.information
+        self._share = self._information / self._information.max()
+        self.suppressed: list[SuppressedExcess] = []
+
+    def next_source(self, others: Sequence[Tangents]) -> Tangents | None:
+        """Place of the strongest excess that is a source, if there is one."""
+        residual = score_map(self._model.covariance, self._model.residual(others))
+        significance = residual / np.sqrt(np.maximum(self._information, 1e-30))
+        significance[self._share < _SEARCHED_SHARE] = np.nan
+        noise = local_noise(np.where(np.abs(significance) < _OUTLIER, significance, np.nan))
+        gain = self._model.likelihood_at(others)
+        self.suppressed = []
+        for row, column in _peaks(significance / noise, _PEAK_LOSS * self._threshold):
+            place, strength = self._fitted(gain, row, column, others)
+            if strength < self._threshold:
+                continue
+            rejected = self._rejected(gain, place, strength, noise[row, column], others)
+            if rejected is None:
+                return place
+            self.suppressed.append(rejected)
+        return None
+
+    def _fitted(
+        self, gain: Callable[[Sequence[Tangents]], Array], row: int, column: int, others: Sequence[Tangents]
+    ) -> tuple[Tangents, float]:
+        """Place of an excess and its significance there."""
         ty, tz = (float(t) for t in pixel_to_tangents(column, row))
         trials = [(ty + i * SKY_PIXEL / 2, tz + j * SKY_PIXEL / 2) for i in (-1, 0, 1) for j in (-1, 0, 1)]
         strengths = np.sqrt(gain(trials))
-        if strengths.max() < 0.9 * needed:
-            continue
-        place, _ = locate(model, trials[int(strengths.argmax())], others, float(strengths.max()))
-        strength = float(np.sqrt(gain([place])[0]))
-        if strength**2 >= needed**2 + _DELTA_90 and not _is_ghost(gain, place, strength):
-            return place
-    return None
+        best = float(strengths.max())
+        if best < 0.9 * self._threshold:
+            return trials[int(strengths.argmax())], best
+        place, _ = locate(self._model, trials[int(strengths.argmax())], others, best)
+        return place, float(np.sqrt(gain([place])[0]))
+
+    def _rejected(
+        self,
+        gain: Callable[[Sequence[Tangents]], Array],
+        place: Tangents,
+        strength: float,
+        noise: float,
+        others: Sequence[Tangents],
+    ) -> SuppressedExcess | None:
+        """Why an excess is no source; None if it is one."""
+        for reason, cause in (
+            self._too_weak(place, strength, noise),
+            self._ghost(gain, place, strength),
+            self._part_of_known(place, others),
+        ):
+            if reason:
+                return SuppressedExcess(place, strength, reason, cause)
+        return None
+
+    def _too_weak(self, place: Tangents, strength: float, noise: float) -> tuple[str, None]:
+        needed = float(np.sqrt((self._threshold * noise) ** 2 + 2 - 2 * self._log_prior(place)))
+        if strength >= needed:
+            return "", None
+        return f"below the {needed:.1f} sigma that a place chosen freely needs there", None
+
+    def _ghost(
+        self, gain: Callable[[Sequence[Tangents]], Array], place: Tangents, strength: float
+    ) -> tuple[str, Tangents | None]:
+        """Whether one of the eight places a mask period away explains the excess better."""
+        inside = [g for g in _ghosts(place) if all(20 < pixel < 380 for pixel in tangents_to_pixel(*g))]
+        if not inside:
+            return "", None
+        weights = gain(inside) + 2 * np.array([self._log_prior(g) for g in inside])
+        best = int(weights.argmax())
+        if weights[best] <= strength**2 + 2 * self._log_prior(place):
+            return "", None
+        return "a place one mask period away explains it better", inside[best]
+
+    def _part_of_known(self, place: Tangents, others: Sequence[Tangents]) -> tuple[str, Tangents | None]:
+        """Whether an excess is what an imperfect model leaves of a source, beside it or at its ghosts."""
+        if not others:
+            return "", None
+        nearest = min(others, key=lambda other: _apart(place, other))
+        if _apart(place, nearest) < _UNRESOLVED_ARCMIN:
+            return f"{_apart(place, nearest):.1f} arcmin from a source, not to be told from it", nearest
+        fluxes = self._model.fit([*others, place])[0]
+        for other, flux in zip(others, fluxes[:-1], strict=True):
+            if fluxes[-1] > _LEFT_OVER * flux:
+                continue
+            if _apart(place, other) < _NEAR_ARCMIN:
+                return f"{100 * fluxes[-1] / flux:.1f} % of a source that near", other
+            if min(_apart(place, ghost) for ghost in _ghosts(other)) < _NEAR_ARCMIN:
+                return f"{100 * fluxes[-1] / flux:.1f} % of a source one mask period away", other
+        return "", None
+
+    def _log_prior(self, place: Tangents) -> float:
+        """Logarithm of how probable a source of given significance is, relative to the best pixel."""
+        column, row = (int(np.clip(np.rint(v), 0, n - 1)) for v, n in zip(tangents_to_pixel(*place),
+                       self._share.shape[::-1], strict=True))  # fmt: skip
+        return _COUNTS_SLOPE / 2 * float(np.log(max(self._share[row, column], 1e-3)))
+
+
+def _apart(a: Tangents, b: Tangents) -> float:
+    return float(np.hypot(a[0] - b[0], a[1] - b[1]) / ARCMIN)
+
+
+def _ghosts(place: Tangents) -> list[Tangents]:
+    period = GHOST_PERIOD_PIXELS * SKY_PIXEL
+    return [(place[0] + i * period, place[1] + j * period) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 
 
 def _peaks(scaled: Array, lowest: float) -> list[tuple[int, int]]:
@@ -262,14 +394,6 @@ def _peaks(scaled: Array, lowest: float) -> list[tuple[int, int]]:
     rows, columns = np.nonzero((filled == maximum_filter(filled, 7)) & (filled >= lowest))
     order = np.argsort(-filled[rows, columns])[:_MOST_PEAKS]
     return [(int(rows[k]), int(columns[k])) for k in order]
-
-
-def _is_ghost(gain: Callable[[Sequence[Tangents]], Array], place: Tangents, strength: float) -> bool:
-    """Whether one of the eight places a mask period away explains the excess better."""
-    period = GHOST_PERIOD_PIXELS * SKY_PIXEL
-    ghosts = [(place[0] + i * period, place[1] + j * period) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
-    inside = [g for g in ghosts if all(20 < pixel < 380 for pixel in tangents_to_pixel(*g))]
-    return bool(inside) and bool(gain(inside).max() > strength**2)
 
 
 def measure(model: FieldModel, places: Sequence[Tangents], radii: dict[int, float]) -> list[FittedSource]:

@@ -110,8 +110,7 @@ def build_shadowgram(
     plain = band_response(thresholds, band)
     response = band_response(thresholds, band, mean_level(plain, counts[usable] - plain.expected))
     source = response.source * live_time[usable] / OPEN_PIXELS
-    # What a bright source adds to the counts of a pixel it adds to their noise
-    variance = np.maximum(response.variance * thresholds.amplitude, _LEAST_VARIANCE)
+    variance = np.maximum(response.variance, _LEAST_VARIANCE)
     return Shadowgram(
         usable=usable,
         counts=np.where(usable, counts, 0.0),

@@ -71,7 +71,9 @@ def _moment_widths(shadowgram: Shadowgram, residual: Array) -> StructureWidths:
     weight = shadowgram.flat(shadowgram.background_response) ** 2 / shadowgram.flat(shadowgram.variance)
     pull = residual * shadowgram.flat(shadowgram.background_response) / shadowgram.flat(shadowgram.variance)
     members = [*_memberships(shadowgram).values(), sparse.identity(len(weight), format="csr")]
-    overlap = np.array([[_squared_overlap(a, b, weight) for b in members] for a in members])
+    overlap = np.zeros((len(members), len(members)))
+    for i, j in zip(*np.triu_indices(len(members)), strict=True):
+        overlap[i, j] = overlap[j, i] = _squared_overlap(members[i], members[j], weight)
     excess = np.array([((m.T @ pull) ** 2).sum() - weight.sum() for m in members])
     # Of pure noise the sums have the covariance 2 x overlap: least squares in that metric
     root = cholesky(overlap + _RIDGE * np.diag(np.diag(overlap)), lower=True)
@@ -91,8 +93,8 @@ def _memberships(shadowgram: Shadowgram) -> dict[str, sparse.csr_matrix]:
 
 
 def _squared_overlap(a: sparse.csr_matrix, b: sparse.csr_matrix, weight: Array) -> float:
-    shared = a.T @ b.multiply(weight[:, None]).tocsr()
-    return float(shared.multiply(shared).sum())
+    shared = (a.T @ b.multiply(weight[:, None])).tocsr()
+    return float((shared.data**2).sum())
 
 
 def _nested_root(member: sparse.csr_matrix, response: Array, variance: Array, width: float) -> sparse.csr_matrix:

@@ -140,6 +140,8 @@ def apply_templates(
     Shadowgram
         The same object where no template is significant.
     """
+    if not templates:
+        return shadowgram
     response = shadowgram.flat(shadowgram.background_response)
     columns = np.stack([response * shadowgram.flat(t.relative) for t in templates], axis=1)
     amplitudes, kept = _significant_amplitudes(shadowgram, columns, design)

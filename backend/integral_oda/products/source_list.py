@@ -89,7 +89,12 @@ class Source:
         return {**asdict(self), "bands": [asdict(band) for band in self.bands]}
 
 
-def write_source_list(path: str | Path, sources: Sequence[Source], references: Mapping[str, Any] | None = None) -> None:
+def write_source_list(
+    path: str | Path,
+    sources: Sequence[Source],
+    references: Mapping[str, Any] | None = None,
+    suppressed: Sequence[Mapping[str, Any]] = (),
+) -> None:
     """Write an ISGR-SRCL-RES table; flux columns are vectors over the bands.
 
     Parameters
@@ -98,6 +103,8 @@ def write_source_list(path: str | Path, sources: Sequence[Source], references: M
     sources : sequence of Source
     references : mapping, optional
         ``crab``, ``erg_spectrum`` and ``response``, what mCrab and erg/cm2/s refer to, for the header.
+    suppressed : sequence of mapping
+        Excesses that are no sources, with the ``reason``: a second table, SUPPRESSED, where there are any.
     """
     from astropy.io import fits
 
@@ -145,7 +152,26 @@ def write_source_list(path: str | Path, sources: Sequence[Source], references: M
     for key, name in _REFERENCE_KEYS.items():
         if references and name in references:
             table.header[key] = references[name]
-    write_fits(path, [fits.PrimaryHDU(), table])
+    more = [_suppressed_table(suppressed)] if suppressed else []
+    write_fits(path, [fits.PrimaryHDU(), table, *more])
+
+
+def _suppressed_table(suppressed: Sequence[Mapping[str, Any]]) -> Any:
+    from astropy.io import fits
+
+    keys = {
+        "RA": ("ra_deg", "1D", "deg"),
+        "DEC": ("dec_deg", "1D", "deg"),
+        "E_MIN": ("e1_kev", "1E", "keV"),
+        "E_MAX": ("e2_kev", "1E", "keV"),
+        "DETSIG": ("significance", "1E", ""),
+        "REASON": ("reason", "160A", None),
+    }
+    columns = [
+        fits.Column(name, form, unit=unit, array=np.array([excess[key] for excess in suppressed]))
+        for name, (key, form, unit) in keys.items()
+    ]  # fmt: skip
+    return fits.BinTableHDU.from_columns(columns, name="SUPPRESSED")
 
 
 _REFERENCE_KEYS = {"CRABREF": "crab", "ERGREF": "erg_spectrum", "RESPORIG": "response"}

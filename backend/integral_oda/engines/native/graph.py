@@ -53,11 +53,11 @@ GTI = DeclaredStep("GTI", "2", f"{_NATIVE}.events:Gti")
 DEAD = DeclaredStep("DEAD", "2", f"{_NATIVE}.events:Dead")
 CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
 EFFI = DeclaredStep("EFFI", "2", f"{_NATIVE}.field:Effi")
-REF_I = DeclaredStep("REF_I", "1", f"{_NATIVE}.image:RefI")
+REF_I = DeclaredStep("REF_I", "3", f"{_NATIVE}.image:RefI")
 BACK = DeclaredStep("BACK", "1", f"{_NATIVE}.background_maps:Back")
-BIN_I = DeclaredStep("BIN_I", "5", f"{_NATIVE}.image:BinI")
+BIN_I = DeclaredStep("BIN_I", "7", f"{_NATIVE}.image:BinI")
 BKG_I = DeclaredStep("BKG_I", "2", f"{_NATIVE}.image:BkgI")
-IMA = DeclaredStep("IMA", "5", f"{_NATIVE}.image:Ima")
+IMA = DeclaredStep("IMA", "7", f"{_NATIVE}.image:Ima")
 MOSAIC_SUM = DeclaredStep("MOSAIC_SUM", "2", f"{_NATIVE}.mosaic_sum:SumImages", tolerant=True)
 MOSAIC = DeclaredStep("MOSAIC", "4", f"{_NATIVE}.gather:Mosaic", tolerant=True)
 LCR = DeclaredStep("LCR", "3", f"{_NATIVE}.timing:Lcr")
@@ -72,11 +72,11 @@ SPE = DeclaredStep("SPE", "1", f"{_NATIVE}.spectra:Spe")
 STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
 QUALITY = DeclaredStep("QUALITY", "3", f"{_NATIVE}.quality:Quality")
 PACK_QUALITY = DeclaredStep("PACK_QUALITY", "2", f"{_NATIVE}.quality:PackQuality", product=True)
-CAL_I = DeclaredStep("CAL_I", "1", f"{_NATIVE}.background_maps:WindowResidual")
+CAL_I = DeclaredStep("CAL_I", "2", f"{_NATIVE}.background_maps:WindowResidual")
 PACK_BACKGROUND = DeclaredStep(
     "PACK_BACKGROUND", "1", f"{_NATIVE}.background_maps:PackBackground", tolerant=True, product=True
 )
-PACK_IMAGE = DeclaredStep("PACK_IMAGE", "3", f"{_NATIVE}.pack:PackImage", product=True)
+PACK_IMAGE = DeclaredStep("PACK_IMAGE", "4", f"{_NATIVE}.pack:PackImage", product=True)
 PACK_LC = DeclaredStep("PACK_LC", "3", f"{_NATIVE}.pack_timing:PackLightCurve", product=True)
 PACK_SPE = DeclaredStep("PACK_SPE", "1", f"{_NATIVE}.spectra_sum:PackSpectra", tolerant=True, product=True)
 PACK_MSPE = DeclaredStep("PACK_MSPE", "1", f"{_NATIVE}.spectra_sum:PackMosaicSpectrum", product=True)
@@ -234,7 +234,7 @@ def _binned(scw: str, base: Mapping[str, Any], band: EnergyBand) -> Node:
     background = find_map(base["background"], band, scw) if base["background"] else None
     if background is not None:
         templates.append(_node(BACK, scw, {"scw": scw}, base["events"][:1], {"background": background}))
-    inputs = [*base["events"], base["field"], *templates] if templates else base["events"]
+    inputs = [*base["events"], base["field"], *templates]
     return _node(BIN_I, scw, {"band": list(band)}, inputs, maps)
 
 

@@ -21,6 +21,7 @@ from integral_oda.imaging.null import draw_null_excess
 from integral_oda.imaging.resampling import PSF_SIGMA_PIXELS
 from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram, with_detector_maps
 from integral_oda.imaging.sky import SkyMaps, make_sky_maps, score_map
+from integral_oda.imaging.source_noise import with_source_noise
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
 from integral_oda.imaging.uniformity import NULL_DRAWS, Template, apply_templates, structure_template
 from integral_oda.instrument.attitude import Attitude, tangents_to_pixel
@@ -70,7 +71,8 @@ class BinI:
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> Shadowgram:
         """Count the events of the band and work out how the pixels answer.
 
-        Where the field and templates of the structure are given, their share of the counts is expected.
+        With the field the noise of its bright sources is in the variance; of templates of the structure their
+        share of the counts is expected.
         """
         events, good, dead, efficiency, *known = inputs
         band = EnergyBand(*parameters["band"])
@@ -83,6 +85,7 @@ class BinI:
             return shadowgram
         field, *templates = known
         design = shadowgram.shadows(field.tangents, band_energy_kev(band))
+        shadowgram = with_source_noise(shadowgram, design)
         return apply_templates(shadowgram, templates, design, band, np.array(field.tangents))
 
     def save(self, value: Shadowgram, folder: Path) -> None:
@@ -99,9 +102,9 @@ class RefI:
 
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> Template:
         """Fit the widths of the structure beside the catalogue sources, and take its most probable value."""
-        *binned, field = inputs
+        field = inputs[-1]
         band = EnergyBand(*parameters["band"])
-        shadowgram = BinI().compute(binned, parameters, raw)
+        shadowgram = BinI().compute(inputs, parameters, raw)
         design = shadowgram.shadows(field.tangents, band_energy_kev(band))
         covariance = Covariance(shadowgram, fit_widths(shadowgram, design))
         origin = f"{band} keV of the same window"
@@ -146,12 +149,15 @@ class WindowImage:
         One a band, as in ``summary.json``.
     left_out : list of dict
         Science windows (``scw``) that a mosaic goes without, and the ``reason``.
+    suppressed : list of dict
+        Excesses above the threshold that are no sources, as in ``summary.json``.
     """
 
     images: list[SkyImage]
     sources: list[Source]
     noise: list[dict[str, Any]]
     left_out: list[dict[str, str]] = field(default_factory=list)
+    suppressed: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Ima:
@@ -175,7 +181,7 @@ class Ima:
             cards = {"STRUCTUR": shadowgrams[k].template_origin or "this band alone", **photometry.scales[k].cards}
             images.append(_sky_image(maps, fit, k, attitude, keywords | cards, photometry.support[k]))
             noise.append(noise_numbers(maps, null, fit, band))
-        return WindowImage(images, fit.sources, noise)
+        return WindowImage(images, fit.sources, noise, suppressed=fit.suppressed)
 
     def save(self, value: WindowImage, folder: Path) -> None:
         """Write the images as FITS and the rest as JSON."""
@@ -198,6 +204,7 @@ def save_window_image(value: WindowImage, folder: Path) -> None:
         "noise": value.noise,
         "keywords": [dict(image.keywords) for image in value.images],
         "left_out": value.left_out,
+        "suppressed": value.suppressed,
     }
     (folder / "lists.json").write_text(json.dumps(lists), encoding="utf-8")
 
@@ -213,7 +220,7 @@ def load_window_image(folder: Path) -> WindowImage:
     sources = [source_from_dict(values) for values in lists["sources"]]
     kept = zip(read_sky_images(folder / "images.fits"), lists["keywords"], strict=True)
     images = [replace(image, keywords=keywords) for image, keywords in kept]
-    return WindowImage(images, sources, lists["noise"], lists.get("left_out", []))
+    return WindowImage(images, sources, lists["noise"], lists["left_out"], lists["suppressed"])
 
 
 def band_maps(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand) -> tuple[SkyMaps, Array]:

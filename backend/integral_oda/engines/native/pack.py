@@ -32,13 +32,14 @@ class PackImage:
         """Write the product files."""
         write_sky_images(folder / "mosaic.fits", value.images)
         references = [_references(image) for image in value.images]
-        write_source_list(folder / "catalog.fits", value.sources, references[0])
+        write_source_list(folder / "catalog.fits", value.sources, references[0], value.suppressed)
         write_sensitivity_maps(folder / "sensitivity.fits", value.images, value.noise)
         write_regions(folder / "catalog.reg", value.sources)
         draw_sky_image(folder / "image.png", value.images[0], value.sources)
         lists = {
             "sources": [source.as_dict() for source in value.sources],
             "noise": value.noise,
+            "suppressed": value.suppressed,
             "references": references,
         }
         (folder / LISTS_FILE).write_text(json.dumps(lists), encoding="utf-8")

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from integral_oda.arrays import Array
 from integral_oda.engines.native.field import FieldSources
 from integral_oda.engines.native.photometry import Photometry, noise_at
-from integral_oda.imaging.search import FLOOR_90_ARCMIN, FieldModel, find_new_sources, locate, osa_radius_arcmin
+from integral_oda.imaging.search import (
+    FLOOR_90_ARCMIN,
+    FieldModel,
+    FittedSource,
+    SuppressedExcess,
+    find_new_sources,
+    locate,
+    osa_radius_arcmin,
+    unbiased_by_choice,
+)
 from integral_oda.imaging.structure import Covariance
 from integral_oda.instrument.attitude import Attitude, separation_deg
 from integral_oda.instrument.energy import EnergyBand
@@ -46,6 +56,8 @@ class FieldFit:
         Those worth a line in the list, and those asked for.
     names : list of str
         Of every modelled source.
+    suppressed : list of dict
+        Excesses above the threshold that are no sources, with position, band, significance and reason.
     """
 
     models: list[FieldModel]
@@ -54,6 +66,7 @@ class FieldFit:
     fluxes: list[Array]
     sources: list[Source]
     names: list[str]
+    suppressed: list[dict[str, Any]]
 
 
 @dataclass
@@ -63,6 +76,8 @@ class _Candidate:
     catalogued: Tangents
     new: bool = False
     radius_90_arcmin: float = float("inf")
+    located_in: int | None = None
+    """Band that its position was fitted in."""
 
 
 def fit_field(
@@ -96,9 +111,12 @@ def fit_field(
     candidates = [c for c, s in zip(candidates, _significances(models, candidates), strict=True)
                   if s.max() >= MODEL_SIGNIFICANCE]  # fmt: skip
     _place(models, candidates)
-    candidates += _new_candidates(models, candidates, threshold)
+    new, suppressed = _new_candidates(models, candidates, threshold)
+    models = [model.with_new([c.place for c in candidates], [c.place for c in new]) for model in models]
+    candidates += new
     forced = _forced_places(attitude, at, models, candidates)
-    return _measured(models, photometry or Photometry.of(bands, {}), candidates, forced, attitude)
+    fit = _measured(models, photometry or Photometry.of(bands, {}), candidates, forced, attitude)
+    return replace(fit, suppressed=[_told(k, e, fit, attitude) for k, e in suppressed])
 
 
 def _significances(models: Sequence[FieldModel], candidates: Sequence[_Candidate]) -> Array:
@@ -122,20 +140,44 @@ def _place(models: Sequence[FieldModel], candidates: list[_Candidate]) -> None:
         place, radius = locate(models[best], candidate.place, others, float(significances[k, best]))
         offset = np.hypot(place[0] - candidate.catalogued[0], place[1] - candidate.catalogued[1])
         if np.isfinite(radius) and np.rad2deg(offset) * 60 < max(IDENTIFICATION_ARCMIN, 2 * radius):
-            candidate.place, candidate.radius_90_arcmin = place, radius
+            candidate.place, candidate.radius_90_arcmin, candidate.located_in = place, radius, best
 
 
 def _new_candidates(
     models: Sequence[FieldModel], candidates: Sequence[_Candidate], threshold: float
-) -> list[_Candidate]:
+) -> tuple[list[_Candidate], list[tuple[int, SuppressedExcess]]]:
+    """New sources of every band, and what was suppressed in each."""
     found: list[_Candidate] = []
-    for model in models:
-        known = [c.place for c in (*candidates, *found)]
-        for source in find_new_sources(model, known, threshold):
+    suppressed = []
+    for band, model in enumerate(models):
+        search = find_new_sources(model, [c.place for c in (*candidates, *found)], threshold)
+        suppressed += [(band, excess) for excess in search.suppressed]
+        for source in search.sources:
             others = [c.place for c in (*candidates, *found)]
             place, radius = locate(model, source.tangents, others, source.significance)
-            found.append(_Candidate(f"NEW_{len(found) + 1}", place, place, new=True, radius_90_arcmin=radius))
-    return found
+            name = f"NEW_{len(found) + 1}"
+            found.append(_Candidate(name, place, place, new=True, radius_90_arcmin=radius, located_in=band))
+    return found, suppressed
+
+
+def _told(band: int, excess: SuppressedExcess, fit: FieldFit, attitude: Attitude) -> dict[str, Any]:
+    """A suppressed excess as in ``summary.json``: what explains it is named, or placed."""
+    ra, dec = attitude.position(*excess.tangents)
+    reason = excess.reason
+    if excess.cause is not None:
+        apart = [np.hypot(p[0] - excess.cause[0], p[1] - excess.cause[1]) for p in fit.places]
+        cause_ra, cause_dec = attitude.position(*excess.cause)
+        known = bool(apart) and min(apart) < np.deg2rad(IDENTIFICATION_ARCMIN / 60)
+        who = fit.names[int(np.argmin(apart))] if known else f"RA {cause_ra:.3f} Dec {cause_dec:+.3f}"
+        reason = f"{reason}: {who}"
+    return {
+        "ra_deg": float(ra),
+        "dec_deg": float(dec),
+        "e1_kev": fit.bands[band].e1_kev,
+        "e2_kev": fit.bands[band].e2_kev,
+        "significance": excess.significance,
+        "reason": reason,
+    }
 
 
 def _forced_places(
@@ -172,7 +214,7 @@ def _measured(
     listed = []
     for k, candidate in enumerate(candidates):
         measured = tuple(
-            photometry.band(b, candidate.place, float(f[k]), float(np.sqrt(c[k, k]))) for b, (f, c) in enumerate(fits)
+            photometry.band(b, candidate.place, *_flux(candidate, b, k, f, c)) for b, (f, c) in enumerate(fits)
         )
         if candidate.new or max(b.significance for b in measured) >= CATALOGUE_SIGNIFICANCE:
             listed.append(_as_source(candidate, measured, attitude, forced=False))
@@ -185,7 +227,17 @@ def _measured(
         )
         listed.append(_as_source(candidate, measured, attitude, forced=True))
     listed.sort(key=lambda source: (source.forced, -source.significance))
-    return FieldFit(models, list(photometry.bands), places, [f for f, _ in fits], listed, [c.name for c in candidates])
+    return FieldFit(
+        models, list(photometry.bands), places, [f for f, _ in fits], listed, [c.name for c in candidates], []
+    )
+
+
+def _flux(candidate: _Candidate, band: int, k: int, fluxes: Array, covariance: Array) -> tuple[float, float]:
+    """Flux and error of a candidate in a band; where its place was chosen by the same counts, freed of that choice."""
+    fitted = FittedSource(candidate.place, float(fluxes[k]), float(np.sqrt(covariance[k, k])), float("inf"))
+    if candidate.located_in == band:
+        fitted = unbiased_by_choice(fitted)
+    return fitted.flux, fitted.flux_error
 
 
 def _as_source(candidate: _Candidate, measured: tuple[SourceBand, ...], attitude: Attitude, *, forced: bool) -> Source:
