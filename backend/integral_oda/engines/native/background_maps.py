@@ -37,7 +37,7 @@ class WindowResidual:
         """Fit the sources, catalogued and new, beside the structure, and take them away."""
         events, *_, field = inputs
         band = EnergyBand(*parameters["band"])
-        shadowgram = BinI().compute(inputs, parameters, {})
+        shadowgram = BinI().compute(inputs, parameters, raw)
         widths = BkgI().compute([shadowgram, field], parameters, {})
         attitude = Attitude.from_keywords(events.header)
         covariance = Covariance(shadowgram, widths)

@@ -245,7 +245,8 @@ def background_graph(
     planes = []
     for scw in windows:
         base = _window_nodes(archive, scw, extra, {})
-        planes += [_node(CAL_I, scw, {"band": list(band)}, [*base["events"], base["field"]]) for band in bands]
+        inputs, maps = [*base["events"], base["field"]], _of(base["files"], "ic_unif", "ic_back")
+        planes += [_node(CAL_I, scw, {"band": list(band)}, inputs, maps) for band in bands]
     return _node(PACK_BACKGROUND, "all", {}, planes)
 
 
