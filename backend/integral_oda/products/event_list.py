@@ -11,9 +11,11 @@ import numpy as np
 from integral_oda.arrays import Array
 from integral_oda.products.fits_io import carried_keywords, write_fits
 
-__all__ = ["PI_STEP_KEV", "write_event_list"]
+__all__ = ["PHA_STEP_KEV", "write_event_list"]
 
-PI_STEP_KEV = 0.5
+PHA_STEP_KEV = 0.5
+EVENTS_EXTENSION, GTI_EXTENSION = "ISGR-EVTS-ALL", "IBIS-GNRL-GTI"
+"""ISDC's names, by which stingray finds events and good time of IBIS."""
 _MJDREF, _DAY_S = 51544, 86400.0
 _FRAME = ("PLEPHEM", "BARYPOS", "BARYERR")
 
@@ -21,7 +23,7 @@ _FRAME = ("PLEPHEM", "BARYPOS", "BARYERR")
 def write_event_list(
     path: Path, columns: Mapping[str, Array], gti_ijd: Array, source: Mapping[str, Any], keywords: Mapping[str, Any]
 ) -> None:
-    """Write the extensions EVENTS and GTI; times are seconds since MJD 51544 in the frame of the keywords.
+    """Write ISGR-EVTS-ALL and IBIS-GNRL-GTI; times are seconds since MJD 51544 in the frame of the keywords.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ def write_event_list(
     time, energy = columns["time_ijd"] * _DAY_S, np.asarray(columns["energy_kev"])
     table = [
         fits.Column("TIME", "1D", unit="s", array=time),
-        fits.Column("PI", "1J", unit="chan", array=np.floor(energy / PI_STEP_KEV).astype(np.int32)),
+        fits.Column("ISGRI_PHA", "1J", unit="chan", array=np.floor(energy / PHA_STEP_KEV).astype(np.int32)),
         fits.Column("ENERGY", "1E", unit="keV", array=energy),
         fits.Column("DETY", "1B", array=columns["det_y"]),
         fits.Column("DETZ", "1B", array=columns["det_z"]),
@@ -59,9 +61,11 @@ def write_event_list(
     }  # fmt: skip
     carried = {k: v for k, v in carried_keywords(keywords).items() if k not in ("TSTART", "TSTOP", "TIMESYS")}
     carried.update({key: keywords[key] for key in _FRAME if key in keywords})
-    events = fits.BinTableHDU.from_columns(table, name="EVENTS")
+    events = fits.BinTableHDU.from_columns(table, name=EVENTS_EXTENSION)
     bounds = [fits.Column(n, "1D", unit="s", array=gti_ijd[:, k] * _DAY_S) for k, n in enumerate(("START", "STOP"))]
-    good = fits.BinTableHDU.from_columns(bounds, name="GTI")
+    good = fits.BinTableHDU.from_columns(bounds, name=GTI_EXTENSION)
     for hdu in (events, good):
         hdu.header.update({**frame, **carried})
+    good.header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "GTI"})
+    events.header.update({"HDUCLASS": "OGIP", "HDUCLAS1": "EVENTS"})
     write_fits(path, [fits.PrimaryHDU(), events, good])

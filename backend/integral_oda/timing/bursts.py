@@ -33,6 +33,8 @@ FILLED_BUFFER_S = 10.0
 """The telemetry buffer runs over up to so long after the burst that filled it (0.5 to 6.5 s in revolution 2559)."""
 _FILLING_SIGMAS = 10.0
 _SHORTEST_LOSS_S = 1.0
+_BRIDGED_CHANCE = 0.01
+_LONGEST_BRIDGE_SCALES = 4.0
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ class TailTable:
 def find_bursts(stream: SourceStream, scales_s: Sequence[float] = SCALES_S, false_alarm: float = 0.01) -> list[Burst]:
     """Search for bursts from the shortest time scale to the longest.
 
-    Each scale has bins at two phases. What a shorter scale has found is cut out before a longer one looks.
+    Each scale has bins at two phases. What a shorter scale has found is cut out before a longer one looks; neighbours
+    between which the source is brighter than its steady level, too, are one burst.
 
     Parameters
     ----------
@@ -179,7 +182,37 @@ def find_bursts(stream: SourceStream, scales_s: Sequence[float] = SCALES_S, fals
         if not len(left):
             break
         found += _excesses(stream, table, left, scale, limit)
-    return _with_losses([_measure(stream, item, trials, found) for item in sorted(found)], stream.lost_ijd)
+    found = _together(stream, table, sorted(found))
+    return _with_losses([_measure(stream, item, trials, found) for item in found], stream.lost_ijd)
+
+
+def _together(
+    stream: SourceStream, table: TailTable, found: list[tuple[float, float, float, float]]
+) -> list[tuple[float, float, float, float]]:
+    """Join neighbours where what lies between them is an excess as well."""
+    joined: list[tuple[float, float, float, float]] = []
+    for item in found:
+        if joined and _bridged(stream, table, joined[-1], item):
+            start, stop, scale, chance = joined.pop()
+            least = min((chance, scale), (item[3], item[2]))
+            joined.append((start, max(stop, item[1]), least[1], least[0]))
+        else:
+            joined.append(item)
+    return joined
+
+
+def _bridged(
+    stream: SourceStream, table: TailTable, first: tuple[float, float, float, float], second: tuple[float, ...]
+) -> bool:
+    gap_s = (second[0] - first[1]) * DAY_S
+    if gap_s <= _PEAK_S:
+        return True
+    lengths = [(item[1] - item[0]) * DAY_S for item in (first, second)]
+    if gap_s > _LONGEST_BRIDGE_SCALES * max(*lengths, first[2], second[2], _LEAST_SIDE_S):
+        return False
+    low, high = np.searchsorted(stream.time_ijd, [first[1], second[0]])
+    total = np.array([stream.weight[low:high].sum()])
+    return bool(table.log_chance(total, gap_s)[0] < np.log(_BRIDGED_CHANCE))
 
 
 def _with_losses(bursts: list[Burst], lost: Array) -> list[Burst]:

@@ -121,7 +121,13 @@ def phase_exposure(ephemeris: Ephemeris, gti_ijd: Array, n_bins: int) -> Array:
 
 
 def fold_events(
-    time_ijd: Array, weight: Array, gti_ijd: Array, ephemeris: Ephemeris, n_bins: int = 16, offset: float = 0.0
+    time_ijd: Array,
+    weight: Array,
+    gti_ijd: Array,
+    ephemeris: Ephemeris,
+    n_bins: int = 16,
+    offset: float = 0.0,
+    common_error: float = 0.0,
 ) -> FoldedCurve:
     """Rate of a source against phase.
 
@@ -133,8 +139,8 @@ def fold_events(
         ``(m, 2)`` good time.
     ephemeris : Ephemeris
     n_bins : int
-    offset : float
-        To add to every rate, counts/s.
+    offset, common_error : float
+        To add to every rate, and the error that all rates share, counts/s.
     """
     phase = ephemeris.cycles(time_ijd) % 1
     number = np.minimum((phase * n_bins).astype(int), n_bins - 1)
@@ -142,12 +148,13 @@ def fold_events(
     rate = np.bincount(number, weight, n_bins) / exposure + offset
     error = np.sqrt(np.bincount(number, weight**2, n_bins)) / exposure
     mean = np.average(rate, weights=exposure)
-    pulsed, pulsed_error = pulsed_fraction(phase, weight, float(exposure.sum()), float(mean))
+    mean_error = float(np.hypot(np.sqrt((weight**2).sum()) / exposure.sum(), common_error))
+    pulsed, pulsed_error = pulsed_fraction(phase, weight, float(exposure.sum()), (float(mean), mean_error))
     scatter = float((((rate - mean) / np.maximum(error, 1e-300)) ** 2).sum())
     return FoldedCurve((np.arange(n_bins) + 0.5) / n_bins, rate, error, exposure, pulsed, pulsed_error, scatter)
 
 
-def pulsed_fraction(phase: Array, weight: Array, good_s: float, mean_rate: float) -> tuple[float, float]:
+def pulsed_fraction(phase: Array, weight: Array, good_s: float, mean: tuple[float, float]) -> tuple[float, float]:
     """Amplitude of the first harmonic over the mean rate, less what noise adds to it, and its error.
 
     Parameters
@@ -156,13 +163,15 @@ def pulsed_fraction(phase: Array, weight: Array, good_s: float, mean_rate: float
         ``(n,)`` of the events, cycles.
     weight : ndarray
         ``(n,)`` of the linear estimator.
-    good_s, mean_rate : float
-        Good time, s, and mean rate, counts/s.
+    good_s : float
+        Good time, s.
+    mean : tuple of float
+        Mean rate and its error, counts/s.
     """
+    mean_rate, mean_error = mean
     squared = abs((weight * np.exp(2j * np.pi * phase)).sum() * 2 / good_s) ** 2
     noise = 2 * float((weight**2).sum()) / good_s**2
     amplitude = np.sqrt(max(squared - 2 * noise, 0.0))
-    mean_error = np.sqrt(noise / 2)
     fraction = amplitude / mean_rate
     error = np.hypot(np.sqrt(noise) / mean_rate, fraction * mean_error / mean_rate)
     return float(fraction), float(error)

@@ -62,10 +62,10 @@ MOSAIC_SUM = DeclaredStep("MOSAIC_SUM", "2", f"{_NATIVE}.mosaic_sum:SumImages", 
 MOSAIC = DeclaredStep("MOSAIC", "4", f"{_NATIVE}.gather:Mosaic", tolerant=True)
 LCR = DeclaredStep("LCR", "3", f"{_NATIVE}.timing:Lcr")
 LCR_JOIN = DeclaredStep("LCR_JOIN", "2", f"{_NATIVE}.timing:JoinLcr", tolerant=True)
-BURST = DeclaredStep("BURST", "1", f"{_NATIVE}.source_events:Bursts")
+BURST = DeclaredStep("BURST", "2", f"{_NATIVE}.source_events:Bursts")
 BURST_JOIN = DeclaredStep("BURST_JOIN", "1", f"{_NATIVE}.source_events:JoinBursts", tolerant=True)
-EVT = DeclaredStep("EVT", "1", f"{_NATIVE}.source_events:SourceEvents")
-EVT_JOIN = DeclaredStep("EVT_JOIN", "1", f"{_NATIVE}.source_events:JoinSourceEvents", tolerant=True)
+EVT = DeclaredStep("EVT", "2", f"{_NATIVE}.source_events:SourceEvents")
+EVT_JOIN = DeclaredStep("EVT_JOIN", "2", f"{_NATIVE}.source_events:JoinSourceEvents", tolerant=True)
 BIN_S = DeclaredStep("BIN_S", "1", f"{_NATIVE}.spectra:BinS")
 BKG_S = DeclaredStep("BKG_S", "1", f"{_NATIVE}.spectra:BkgS")
 SPE = DeclaredStep("SPE", "1", f"{_NATIVE}.spectra:Spe")
@@ -77,7 +77,7 @@ PACK_BACKGROUND = DeclaredStep(
     "PACK_BACKGROUND", "1", f"{_NATIVE}.background_maps:PackBackground", tolerant=True, product=True
 )
 PACK_IMAGE = DeclaredStep("PACK_IMAGE", "4", f"{_NATIVE}.pack:PackImage", product=True)
-PACK_LC = DeclaredStep("PACK_LC", "3", f"{_NATIVE}.pack_timing:PackLightCurve", product=True)
+PACK_LC = DeclaredStep("PACK_LC", "5", f"{_NATIVE}.pack_timing:PackLightCurve", product=True)
 PACK_SPE = DeclaredStep("PACK_SPE", "1", f"{_NATIVE}.spectra_sum:PackSpectra", tolerant=True, product=True)
 PACK_MSPE = DeclaredStep("PACK_MSPE", "1", f"{_NATIVE}.spectra_sum:PackMosaicSpectrum", product=True)
 

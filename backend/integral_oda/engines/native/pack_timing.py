@@ -108,8 +108,9 @@ def _folded(events: WeightedEvents | None, asked: Sequence[float] | None) -> tup
     period, derivative, epoch = asked
     gti = np.asarray(events.gti_ijd)
     ephemeris = Ephemeris(period, derivative, float(gti[0, 0]) if epoch is None else epoch - _MJD_OF_IJD_0)
-    offset = float(events.source.get("offset", 0.0))
-    return ephemeris, fold_events(np.asarray(events.time_ijd), np.asarray(events.weight), gti, ephemeris, offset=offset)
+    time, weight = np.asarray(events.time_ijd), np.asarray(events.weight)
+    shared = {"offset": events.source["offset"], "common_error": events.source["common_error"]}
+    return ephemeris, fold_events(time, weight, gti, ephemeris, **shared)
 
 
 def _searched(events: WeightedEvents | None, asked: Sequence[float] | None) -> Periodogram | None:

@@ -164,7 +164,13 @@ class SourceEvents:
         """Weigh the events of one window, and take them to the barycentre where ``barycentre`` asks for it."""
         model = _SourceModel(inputs, parameters)
         fit, chosen, k = model.fit, model.chosen, model.number
-        source = {"name": fit.names[k], "ra_deg": fit.ra[k], "dec_deg": fit.dec[k], "offset": float(fit.offset[k])}
+        source = {
+            "name": fit.names[k],
+            "ra_deg": fit.ra[k],
+            "dec_deg": fit.dec[k],
+            "offset": float(fit.offset[k]),
+            "common_error": float(fit.common_error[k]),
+        }
         keywords = window_keywords(model.events, model.good, model.dead)
         time, gti = chosen.time_ijd, model.intervals
         if parameters.get("barycentre"):
