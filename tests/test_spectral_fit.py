@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -6,12 +7,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from integral_oda.errors import DataError, RequestError
+from integral_oda.errors import DataError, RequestError, UnavailableError
 from integral_oda.instrument.response import nominal_response
 from integral_oda.products.response_file import write_arf, write_rmf
 from integral_oda.products.spectrum import Spectrum, write_spectrum
 from integral_oda.query import make_query
-from integral_oda.spectral_fit import FitRequest, fit_spectra
+from integral_oda.spectral_fit import FitRequest, fit_spectra, repeat_fit
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "benchmarks/reports/sherpa_reference.json").read_text("utf-8"))
 GRB = "volodymyrss_grb221009/IBIS_{}_GRB221009A{}.fits"
@@ -175,3 +176,38 @@ def test_bad_exposure(files, exposure):
 def test_bad_requests_name_what_is_wrong(files, given, named):
     with pytest.raises(RequestError, match=named):
         fit_spectra(make_query(FitRequest, spectrum=[files / "s.fits"], **given))
+
+
+def test_a_fit_is_repeated_from_its_report(files):
+    request = FitRequest(spectrum=(files / "s.fits",), e1=30, e2=200, model="cutoffpl", freeze=("e_cut",))
+    first = fit_spectra(request)
+    first.write(files / "out")
+    assert repeat_fit(files / "out" / "fit.json") == request
+    with fits.open(files / "s.fits", mode="update") as hdus:
+        hdus[1].data["RATE"] *= 2
+    with pytest.raises(DataError, match="not what it was"):
+        repeat_fit(files / "out" / "fit.json")
+    with pytest.raises(DataError, match=r"no fit\.json"):
+        repeat_fit(files / "s.fits")
+
+
+def test_a_chain_agrees_with_the_errors(files):
+    products = fit_spectra(FitRequest(spectrum=(files / "s.fits",), chain=300))
+    index, drawn = products.report["parameters"][0], products.report["chain"]["parameters"]["index"]
+    assert abs(drawn["median"] - index["value"]) < 0.3 * index["error"]
+    assert drawn["upper"] == pytest.approx(index["error"], rel=0.3)
+    assert (files / "out" / "chain.ecsv") in products.write(files / "out")
+    again = fit_spectra(FitRequest(spectrum=(files / "s.fits",), chain=300))
+    assert again.report["chain"] == products.report["chain"]
+
+
+def test_sherpa_as_the_fitter_agrees_or_says_that_it_is_missing(files):
+    request = FitRequest(spectrum=(files / "s.fits",), fitter="sherpa")
+    if importlib.util.find_spec("sherpa") is None:
+        with pytest.raises(UnavailableError, match="sherpa is not installed"):
+            fit_spectra(request)
+        return
+    plain = fit_spectra(FitRequest(spectrum=(files / "s.fits",))).report
+    for mine, other in zip(plain["parameters"], fit_spectra(request).report["parameters"], strict=True):
+        assert abs(mine["value"] - other["value"]) < 0.05 * mine["error"]
+        assert other["error"] == pytest.approx(mine["error"], rel=0.05)

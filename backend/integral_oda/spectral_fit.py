@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +17,11 @@ from integral_oda.errors import DataError, OutputError, RequestError
 if TYPE_CHECKING:
     from integral_oda.instrument.response import Response
     from integral_oda.products.spectrum import Spectrum
+    from integral_oda.spectra.chain import Chain
     from integral_oda.spectra.fit import FitResult, SpectrumData
     from integral_oda.spectra.model import SpectralModel
 
-__all__ = ["FitProducts", "FitRequest", "fit_spectra", "load_spectrum"]
+__all__ = ["FitProducts", "FitRequest", "fit_spectra", "load_spectrum", "repeat_fit"]
 
 FIT_FILE, XCM_FILE, PICTURE_FILE, CHAIN_FILE = "fit.json", "fit.xcm", "fit.png", "chain.ecsv"
 _FLUX_RULE = "two energies in keV with a hyphen, the lower one first, such as 20-100"
@@ -131,6 +133,8 @@ class FitProducts:
     data : list of SpectrumData
     report : dict
         What ``fit.json`` holds.
+    chain : Chain or None
+        Where one was asked for.
     """
 
     request: FitRequest
@@ -138,9 +142,10 @@ class FitProducts:
     loaded: list[LoadedSpectrum]
     data: list[SpectrumData]
     report: dict[str, Any]
+    chain: Chain | None = None
 
     def write(self, out: str | Path) -> list[Path]:
-        """Write ``fit.json``, ``fit.xcm`` and ``fit.png`` into a folder.
+        """Write ``fit.json``, ``fit.xcm``, ``fit.png`` and perhaps ``chain.ecsv`` into a folder.
 
         Raises
         ------
@@ -159,7 +164,21 @@ class FitProducts:
         files = [{name: str(path) for name, path in item.files.items()} for item in self.loaded]
         write_xcm(out / XCM_FILE, self.result, files, (self.request.e1, self.request.e2))
         draw_fit(out / PICTURE_FILE, self.result, self.report.get("contours"))
-        return [out / name for name in (FIT_FILE, XCM_FILE, PICTURE_FILE)]
+        written = [out / name for name in (FIT_FILE, XCM_FILE, PICTURE_FILE)]
+        return written if self.chain is None else [*written, _write_chain(out / CHAIN_FILE, self.chain)]
+
+
+def _write_chain(path: Path, chain: Chain) -> Path:
+    from astropy.table import Table
+
+    from integral_oda.products.fits_io import write_aside
+
+    table = Table(chain.samples, names=chain.names)
+    table["log_probability"] = chain.log_probability
+    table.meta.update({"seed": chain.seed, "acceptance": chain.acceptance})
+    with write_aside(path) as aside:
+        table.write(aside, format="ascii.ecsv", overwrite=True)
+    return path
 
 
 def fit_spectra(request: FitRequest) -> FitProducts:
@@ -170,14 +189,47 @@ def fit_spectra(request: FitRequest) -> FitProducts:
     RequestError, DataError
         Naming what does not fit together, or is damaged.
     """
-    from integral_oda.spectra.fit import FitProblem, fit_model
+    from integral_oda.spectra.fit import FitProblem, fit_model, fit_result
 
     model = _model(request)
     loaded = [load_spectrum(request, k) for k in range(len(request.spectrum))]
     data = [_data(request, item, path) for item, path in zip(loaded, request.spectrum, strict=True)]
     problem = FitProblem(data, model, request.statistic)
-    result = fit_model(problem, minos=request.minos)
-    return FitProducts(request, result, loaded, data, _report(request, result, loaded, data))
+    if request.fitter == "sherpa":
+        from integral_oda.spectra.sherpa_fit import minimise_by_sherpa
+
+        result = fit_result(problem, *minimise_by_sherpa(problem))
+    else:
+        result = fit_model(problem, minos=request.minos)
+    report = _report(request, result, loaded, data)
+    if not request.chain:
+        return FitProducts(request, result, loaded, data, report)
+    from integral_oda.spectra.chain import run_chain
+
+    chain = run_chain(result, request.chain)
+    report["chain"] = {"steps": request.chain, "seed": chain.seed, "acceptance": chain.acceptance,
+                       "parameters": chain.percentiles()}  # fmt: skip
+    return FitProducts(request, result, loaded, data, report, chain)
+
+
+def repeat_fit(path: str | Path) -> FitRequest:
+    """What a ``fit.json`` asks for, to be fitted again.
+
+    Raises
+    ------
+    DataError
+        If the file is none, or a file that it was made from has changed.
+    """
+    try:
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        request = FitRequest(**report["request"])
+        recorded = [item for spectrum in report["spectra"] for item in spectrum["files"].values()]
+    except (OSError, ValueError, TypeError, KeyError) as exc:
+        raise DataError(f"{path}: no fit.json ({' '.join(str(exc).split())[:120]})") from None
+    for item in recorded:
+        if not Path(item["path"]).is_file() or _digest(Path(item["path"])) != item["sha256"]:
+            raise DataError(f"{path}: {item['path']} is gone or not what it was when it was fitted")
+    return request
 
 
 def _model(request: FitRequest) -> SpectralModel:

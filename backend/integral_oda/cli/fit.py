@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from integral_oda.cli.options import AsJson, OutFolder
 from integral_oda.cli.way import check_output
 from integral_oda.errors import RequestError
+
+if TYPE_CHECKING:
+    from integral_oda.spectral_fit import FitProducts
 
 __all__ = ["fit_command"]
 
@@ -18,8 +21,13 @@ _NUMBER_RULE = "NAME=NUMBER, such as index=2.1"
 
 def fit_command(
     *,
-    spectrum: Annotated[list[Path], typer.Option("--spectrum", help="PHA file; repeatable: all are fitted together.")],
     out: OutFolder,
+    spectrum: Annotated[
+        list[Path] | None, typer.Option("--spectrum", help="PHA file; repeatable: all are fitted together.")
+    ] = None,
+    again: Annotated[
+        Path | None, typer.Option("--again", metavar="fit.json", help="Repeat this fit; other options are not read.")
+    ] = None,
     rmf: Annotated[
         list[Path] | None, typer.Option("--rmf", help="RMF in place of the one that the file names.")
     ] = None,
@@ -43,13 +51,18 @@ def fit_command(
     ] = None,
     minos: Annotated[bool, typer.Option("--minos", help="Asymmetric errors too.")] = False,
     contour: Annotated[str | None, typer.Option("--contour", help="Contours of two parameters, NAME,NAME.")] = None,
+    chain: Annotated[int, typer.Option("--chain", help="Steps of a Markov chain (extra fit), 0 for none.")] = 0,
+    fitter: Annotated[str, typer.Option("--fitter", help="iminuit, or sherpa where it is installed.")] = "iminuit",
     as_json: AsJson = False,
 ) -> None:
     """Fit a model to spectra with their responses, from this project or any other."""
     from integral_oda.query import make_query
-    from integral_oda.spectral_fit import FitRequest, fit_spectra
+    from integral_oda.spectral_fit import FitRequest, fit_spectra, repeat_fit
 
     check_output(out)
+    if again is not None:
+        _write(fit_spectra(repeat_fit(again)), out, as_json=as_json)
+        return
     request = make_query(
         FitRequest,
         spectrum=spectrum,
@@ -68,8 +81,14 @@ def fit_command(
         systematic=systematic,
         minos=minos,
         contour=contour.split(",") if contour else None,
+        chain=chain,
+        fitter=fitter,
     )
-    products = fit_spectra(request)
+    _write(fit_spectra(request), out, as_json=as_json)
+
+
+def _write(products: FitProducts, out: Path, *, as_json: bool) -> None:
+    """Write the files and say what came of it."""
     written = products.write(out)
     if as_json:
         typer.echo(written[0].read_text(encoding="utf-8"), nl=False)

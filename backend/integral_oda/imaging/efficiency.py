@@ -30,6 +30,7 @@ __all__ = [
     "band_response",
     "channel_model",
     "fit_thresholds",
+    "lowest_threshold_kev",
     "mean_level",
     "measure_pliancy",
     "pixel_rates",
@@ -338,15 +339,18 @@ class ChannelModel:
         ``(n_pixels, n_channels)`` change of the expected counts, bright sources included, with the threshold, 1/keV.
     threshold_variance : ndarray
         ``(n_pixels,)`` keV^2: a fitted threshold moves by this times the sum of slope / expected x added counts.
-    lowest_kev : float
-        Channels below this were not used in the fit of the thresholds.
     """
 
     background: Array
     efficiency: Array
     slope: Array
     threshold_variance: Array
-    lowest_kev: float
+
+
+def lowest_threshold_kev(thresholds: Thresholds) -> float:
+    """Energy from which on counts are used in the fit of the thresholds; below, hardly a pixel is on."""
+    lowest = thresholds.centre_kev - 2.5 * thresholds.sigma_kev
+    return float(SPECTRUM_EDGES[:-1][SPECTRUM_EDGES[:-1] >= lowest][0])
 
 
 def channel_model(thresholds: Thresholds, edges_kev: Array) -> ChannelModel:
@@ -366,14 +370,12 @@ def channel_model(thresholds: Thresholds, edges_kev: Array) -> ChannelModel:
     background, source = (np.add.reduceat((turn_on * s)[:, :stop], first, axis=1) for s in spectra)
     share = np.add.reduceat(shape[:stop], first)
     answers = _BandTables(thresholds, _PROBE_BAND)
-    lowest = thresholds.centre_kev - 2.5 * thresholds.sigma_kev
     slope = _at(thresholds.energy_kev, np.gradient(background, _GRID_STEP_KEV, axis=0))
     return ChannelModel(
         background=_at(thresholds.energy_kev, background),
         efficiency=_at(thresholds.energy_kev, source / share),
         slope=thresholds.amplitude[:, None] * slope,
         threshold_variance=_at(thresholds.energy_kev, answers.threshold_variance),
-        lowest_kev=float(max(SPECTRUM_EDGES[0], SPECTRUM_EDGES[:-1][SPECTRUM_EDGES[:-1] >= lowest][0])),
     )
 
 

@@ -11,13 +11,13 @@ band together, and is written out as their covariance.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.imaging.efficiency import ChannelModel, Thresholds, channel_model
+from integral_oda.imaging.efficiency import ChannelModel, Thresholds, channel_model, lowest_threshold_kev
 from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
 from integral_oda.instrument.detector import OPEN_PIXELS
@@ -31,6 +31,9 @@ __all__ = [
     "IlluminationTable",
     "fit_channels",
     "fit_structure",
+    "lowest_extracted_kev",
+    "no_structure",
+    "plain_significance",
 ]
 
 _LEAST_VARIANCE = 1e-3
@@ -118,8 +121,6 @@ class BandStructure:
         ``(n_sources,)`` counts/s in the band.
     shared_variance : ndarray
         ``(n_sources,)`` what the structure adds to the variance of those fluxes.
-    flux_errors : ndarray
-        ``(n_sources,)`` 1 sigma of the fluxes, structure included; empty where it does not matter any more.
     """
 
     first: int
@@ -127,7 +128,6 @@ class BandStructure:
     relative: Array
     fluxes: Array
     shared_variance: Array
-    flux_errors: Array = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,27 @@ def fit_structure(plane: DetectorPlane, channels: slice, illumination: Illuminat
     _, alone = Covariance(shadowgram, StructureWidths()).fit(shadowgram.excess, design)
     shared = np.clip(np.diag(errors) - np.diag(alone), 0.0, None)
     relative = np.clip(structure / answer, -_LARGEST_STRUCTURE, _LARGEST_STRUCTURE)
-    return BandStructure(channels.start, channels.stop, relative, fluxes, shared, np.sqrt(np.diag(errors)))
+    return BandStructure(channels.start, channels.stop, relative, fluxes, shared)
+
+
+def no_structure(plane: DetectorPlane, channels: slice, n_sources: int) -> BandStructure:
+    """What stands for the structure of a band that nothing is extracted from."""
+    nothing = np.zeros(n_sources)
+    return BandStructure(channels.start, channels.stop, np.zeros(plane.counts.shape[0]), nothing, nothing)
+
+
+def lowest_extracted_kev(plane: DetectorPlane) -> float:
+    """Energy below which thresholds leave nothing to extract."""
+    return lowest_threshold_kev(plane.thresholds)
+
+
+def plain_significance(plane: DetectorPlane, channels: slice, illumination: IlluminationTable) -> Array:
+    """Significance of each source in a band if the background were smooth, ``(n_sources,)``."""
+    shadowgram = plane.shadowgram(channels)
+    pifs = illumination.at(_mean_energy(plane.band(channels)))
+    design = pifs * shadowgram.flat(shadowgram.source_response)[:, None]
+    fluxes, errors = Covariance(shadowgram, StructureWidths()).fit(shadowgram.excess, design)
+    return fluxes / np.sqrt(np.diag(errors))
 
 
 def _with_source_noise(shadowgram: Shadowgram, design: Array) -> Shadowgram:
@@ -216,7 +236,7 @@ def fit_channels(
     model = channel_model(plane.thresholds, plane.edges_kev)
     cells = _Cells(plane, model, structures, illumination)
     fit = _EmptyFit(len(structures[0].fluxes), structures)
-    extracted = np.flatnonzero(plane.edges_kev[:-1] >= model.lowest_kev)
+    extracted = np.flatnonzero(plane.edges_kev[:-1] >= lowest_extracted_kev(plane))
     moves = np.abs(model.slope[:, extracted]).sum(axis=0) > _MOVING * model.background[:, extracted].sum(axis=0)
     moving = extracted[moves]
     if len(moving):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from integral_oda.spectra.statistics import chi2_terms, cstat_terms, wstat_terms
 if TYPE_CHECKING:
     from iminuit import Minuit
 
-__all__ = ["STATISTICS", "FitProblem", "FitResult", "Fitted", "SpectrumData", "fit_model"]
+__all__ = ["STATISTICS", "FitProblem", "FitResult", "Fitted", "SpectrumData", "fit_model", "fit_result"]
 
 STATISTICS = ("chi2", "cstat", "wstat")
 _LOGARITHMIC_ABOVE_SIGMA = 2.0
@@ -216,16 +216,21 @@ class FitResult:
     parameters: list[Fitted]
     _inner: Array = field(repr=False)
     _inner_covariance: Array = field(repr=False)
-    _minuit: Minuit = field(repr=False)
+    _minuit: Minuit | None = field(repr=False, default=None)
 
     @property
     def dof(self) -> int:
         """Degrees of freedom."""
         return self.problem.dof
 
+    @property
+    def inner_errors(self) -> Array:
+        """1 sigma of the parameters in the minimiser's coordinates, ``(n,)``."""
+        return np.sqrt(np.clip(np.diag(self._inner_covariance), 0.0, None))
+
     def _error_of(self, function: Any) -> Any:
         """1 sigma of a function of the parameters, by its gradient in the minimiser's own coordinates."""
-        sigma = np.sqrt(np.diag(self._inner_covariance))
+        sigma = self.inner_errors
         gradient = []
         for k, width in enumerate(sigma):
             step = np.zeros(len(sigma))
@@ -266,6 +271,8 @@ class FitResult:
             One a level, ``(n_points, 2)``.
         """
         a, b = (self._free_index(name) for name in (first, second))
+        if self._minuit is None:
+            raise RequestError("contour", f"{first},{second}", "contours are made by the fitter iminuit")
         lines = []
         for level in levels:
             cl = float(1 - np.exp(-(level**2) / 2))
@@ -286,7 +293,7 @@ class FitResult:
 
 
 def fit_model(problem: FitProblem, minos: bool = False) -> FitResult:
-    """Minimise the statistic and find the errors.
+    """Minimise the statistic with iminuit and find the errors.
 
     Parameters
     ----------
@@ -299,18 +306,31 @@ def fit_model(problem: FitProblem, minos: bool = False) -> FitResult:
     if minos:
         _run_minos(minuit)
     inner = np.array(minuit.values)
-    inner_covariance = np.zeros((len(inner), len(inner)))
-    if minuit.covariance is not None:
-        inner_covariance = np.array(minuit.covariance)
+    known = minuit.covariance is not None
+    covariance = np.array(minuit.covariance) if known else np.zeros((len(inner), len(inner)))
+    converged = bool(minuit.valid and known)
+    result = fit_result(problem, inner, covariance, float(minuit.fval), converged, minuit)
+    if minos:
+        result.parameters = [_with_minos(p, problem, minuit, k) for k, p in enumerate(result.parameters)]
+    return result
+
+
+def fit_result(
+    problem: FitProblem,
+    inner: Array,
+    inner_covariance: Array,
+    value: float,
+    converged: bool,
+    minuit: Minuit | None = None,
+) -> FitResult:
+    """Result of a minimum that was found in the minimiser's coordinates; contours need the minimiser itself."""
     values = problem.external(inner)
     jacobian = np.where(problem.logarithmic, values, 1.0)
     covariance = inner_covariance * np.outer(jacobian, jacobian)
     errors = np.sqrt(np.clip(np.diag(covariance), 0.0, None))
-    parameters = [_fitted(problem, minuit, k, values[k], errors[k], minos) for k in range(len(values))]
-    good = bool(minuit.valid and minuit.covariance is not None)
-    return FitResult(
-        problem, values, covariance, float(minuit.fval), good, parameters, inner, inner_covariance, minuit
-    )  # fmt: skip
+    columns = zip(problem.names, values, errors, problem.units, problem.fixed, strict=True)
+    parameters = [Fitted(name, float(v), float(e), unit, bool(fixed)) for name, v, e, unit, fixed in columns]
+    return FitResult(problem, values, covariance, value, converged, parameters, inner, inner_covariance, minuit)
 
 
 def _run_minos(minuit: Minuit) -> None:
@@ -320,14 +340,13 @@ def _run_minos(minuit: Minuit) -> None:
         return
 
 
-def _fitted(problem: FitProblem, minuit: Minuit, k: int, value: float, error: float, minos: bool) -> Fitted:
-    lower = upper = None
+def _with_minos(fitted: Fitted, problem: FitProblem, minuit: Minuit, k: int) -> Fitted:
     name = minuit.parameters[k]
-    if minos and not problem.fixed[k] and name in minuit.merrors and minuit.merrors[name].is_valid:
-        ends = np.array([minuit.merrors[name].lower, minuit.merrors[name].upper]) + minuit.values[k]
-        low, high = np.exp(ends) if problem.logarithmic[k] else ends
-        lower, upper = float(low - value), float(high - value)
-    return Fitted(problem.names[k], float(value), float(error), problem.units[k], bool(problem.fixed[k]), lower, upper)
+    if fitted.fixed or name not in minuit.merrors or not minuit.merrors[name].is_valid:
+        return fitted
+    ends = np.array([minuit.merrors[name].lower, minuit.merrors[name].upper]) + minuit.values[k]
+    low, high = np.exp(ends) if problem.logarithmic[k] else ends
+    return replace(fitted, lower=float(low - fitted.value), upper=float(high - fitted.value))
 
 
 def _minimise(problem: FitProblem) -> Minuit:

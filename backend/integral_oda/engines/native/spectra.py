@@ -27,6 +27,9 @@ from integral_oda.spectra.extraction import (
     IlluminationTable,
     fit_channels,
     fit_structure,
+    lowest_extracted_kev,
+    no_structure,
+    plain_significance,
 )
 
 __all__ = ["BinS", "BkgS", "DetectorCube", "FieldStructure", "Spe", "WindowSpectra", "extracted_edges_kev"]
@@ -34,8 +37,10 @@ __all__ = ["BinS", "BkgS", "DetectorCube", "FieldStructure", "Spe", "WindowSpect
 STRUCTURE_EDGES_KEV = (15.0, 20.0, 28.0, 41.0, 60.5, 99.5, 139.5, 201.0, 502.0, 1000.0)
 """Broad bands in which the structure of the background is fitted."""
 FITTED_SIGNIFICANCE = 3.0
-"""Catalogue sources at least this significant in one of the bands are fitted beside the one asked for."""
+"""Catalogue sources at least this significant in one of `PROBED_KEV` are fitted beside the one asked for."""
 LEAST_LIT_PIXELS = 1.0
+PROBED_KEV = ((28.0, 60.5), (60.5, 201.0))
+"""Bands in which it is seen which sources are fitted beside the one asked for."""
 
 
 def extracted_edges_kev() -> Array:
@@ -126,12 +131,11 @@ class BkgS:
             raise DataError(f"{asked[0]} does not light the detector in this science window")
         if not field.names:
             raise DataError(f"science window {events.header.get('SWID', '')}: no source lights the detector")
-        structure, significances = _fitted(plane, field)
-        kept = [
-            asked is None or n == asked[0] or s >= FITTED_SIGNIFICANCE
-            for n, s in zip(field.names, significances, strict=True)
-        ]
-        return structure if all(kept) else _fitted(plane, _chosen(field, kept))[0]
+        if asked is not None:
+            significances = _significances(plane, field)
+            pairs = zip(field.names, significances, strict=True)
+            field = _chosen(field, [name == asked[0] or s >= FITTED_SIGNIFICANCE for name, s in pairs])
+        return _fitted(plane, field)
 
     def save(self, value: FieldStructure, folder: Path) -> None:
         """Write the maps."""
@@ -179,26 +183,41 @@ def _illumination(tangents: Sequence[tuple[float, float]], usable: NDArray[np.bo
     )
 
 
-def _fitted(plane: DetectorPlane, field: FieldSources) -> tuple[FieldStructure, Array]:
-    """Structure of all bands, and the highest significance of each source in any of them."""
+def _cuts(edges_kev: Array) -> list[int]:
+    """Channels at which the bands of the structure begin and end."""
+    cuts = [int(c) for c in np.searchsorted(edges_kev, STRUCTURE_EDGES_KEV)]
+    return [*cuts[:-1], len(edges_kev) - 1]
+
+
+def _significances(plane: DetectorPlane, field: FieldSources) -> Array:
+    """Highest significance of each source in the bands probed, the structure left aside; ``(n_sources,)``."""
     table = _illumination(field.tangents, plane.usable)
-    cuts = np.searchsorted(plane.edges_kev, STRUCTURE_EDGES_KEV).tolist()
-    cuts[-1] = len(plane.edges_kev) - 1
-    bands = [fit_structure(plane, slice(a, b), table) for a, b in pairwise(cuts)]
-    fluxes, errors = np.stack([b.fluxes for b in bands]), np.stack([b.flux_errors for b in bands])
-    usable = plane.edges_kev[cuts[1:]] > plane.thresholds.centre_kev
-    structure = FieldStructure(
+    bands = [slice(*np.searchsorted(plane.edges_kev, band).tolist()) for band in PROBED_KEV]
+    return np.max([plain_significance(plane, band, table) for band in bands], axis=0)
+
+
+def _fitted(plane: DetectorPlane, field: FieldSources) -> FieldStructure:
+    """Structure of all bands; none where no channel of the band is extracted."""
+    table = _illumination(field.tangents, plane.usable)
+    lowest = lowest_extracted_kev(plane)
+    cuts = _cuts(plane.edges_kev)
+    bands = []
+    for a, b in pairwise(cuts):
+        seen = plane.edges_kev[b] > lowest
+        bands.append(
+            fit_structure(plane, slice(a, b), table) if seen else no_structure(plane, slice(a, b), len(field.names))
+        )
+    return FieldStructure(
         names=field.names,
         ra_deg=field.ra_deg,
         dec_deg=field.dec_deg,
         tangent_y=field.tangent_y,
         tangent_z=field.tangent_z,
-        stops=[int(c) for c in cuts[1:]],
+        stops=cuts[1:],
         relative=np.stack([b.relative for b in bands]).astype(np.float32),
-        fluxes=fluxes,
+        fluxes=np.stack([b.fluxes for b in bands]),
         shared_variance=np.stack([b.shared_variance for b in bands]),
     )
-    return structure, (fluxes / errors)[usable].max(axis=0)
 
 
 @dataclass(frozen=True)
