@@ -39,7 +39,7 @@ class Imaging:
     def compute(self, _: Sequence[Any], parameters: Mapping[str, Any], *__: Any) -> np.ndarray:
         """Make the image."""
         image = np.random.default_rng(parameters["seed"]).normal(size=(SIDE, SIDE))
-        for _ in range(ROUNDS):
+        for _ in range(parameters["rounds"]):
             image = np.fft.ifft2(np.fft.fft2(image)).real
         return image
 
@@ -65,9 +65,9 @@ class Mosaic(Imaging):
         return total
 
 
-def query(windows: int) -> Node:
-    """The graph of a mosaic of some windows."""
-    images = [Node(Imaging(), f"w{number}", {"seed": number}) for number in range(windows)]
+def query(windows: int, rounds: int = ROUNDS) -> Node:
+    """The graph of a mosaic of some windows; a round costs 4 ms."""
+    images = [Node(Imaging(), f"w{number}", {"seed": number, "rounds": rounds}) for number in range(windows)]
     return gather_as_tree(images, lambda inputs: Node(Mosaic(), "all", inputs=inputs), width=16)
 
 
@@ -76,11 +76,11 @@ def peak_mb() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
-def run(jobs: int, windows: int) -> dict[str, Any]:
+def run(jobs: int, windows: int, rounds: int) -> dict[str, Any]:
     """Carry a query out on a cluster of its own; give its seconds and the memory of the workers."""
     with tempfile.TemporaryDirectory() as folder, ClusterExecutor(jobs=jobs) as cluster:
         cluster([query(2)], Store(Path(folder) / "warm"))
-        target = query(windows)
+        target = query(windows, rounds)
         begin = time.perf_counter()
         done = cluster([target], Store(Path(folder) / "store"))
         seconds = time.perf_counter() - begin
@@ -89,10 +89,10 @@ def run(jobs: int, windows: int) -> dict[str, Any]:
     return {"workers": jobs, "windows": windows, "seconds": round(seconds, 2), "worker_peak_mb": memory, "sum": total}
 
 
-def in_process(windows: int) -> dict[str, Any]:
+def in_process(windows: int, rounds: int) -> dict[str, Any]:
     """Carry a query out in this process."""
     with tempfile.TemporaryDirectory() as folder:
-        target = query(windows)
+        target = query(windows, rounds)
         begin = time.perf_counter()
         done = execute([target], Store(folder))
         seconds = time.perf_counter() - begin
@@ -108,13 +108,17 @@ def main() -> None:
     """Measure and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--windows", type=int, default=200)
-    windows = parser.parse_args().windows
-    few = in_process(windows // 4)
-    alone = in_process(windows)
-    runs = [run(jobs, number) for jobs, number in ((1, windows // 4), (1, windows), (2, windows // 4), (2, windows))]
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="400 cost as much as a real window")
+    windows, rounds = parser.parse_args().windows, parser.parse_args().rounds
+    few = in_process(windows // 4, rounds)
+    alone = in_process(windows, rounds)
+    runs = [
+        run(jobs, number, rounds) for jobs, number in ((1, windows // 4), (1, windows), (2, windows // 4), (2, windows))
+    ]
     one, two = runs[1], runs[3]
     report = {
         "windows": windows,
+        "rounds": rounds,
         "speed_of_two_workers_over_one": round(one["seconds"] / two["seconds"], 2),
         "same_result": len({item["sum"] for item in (alone, one, two)}) == 1,
         "in_process": [few, alone],
