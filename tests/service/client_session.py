@@ -44,6 +44,25 @@ seen["curves"] = {
 }
 seen["attributes"] = curves._n_list
 
+spectra = disp.get_product(product="isgri_spectrum", **shared)
+seen["spectra"] = sorted({product.meta_data["src_name"] for product in spectra._p_list})
+crab = {p.meta_data["product"]: p for p in spectra._p_list if p.meta_data["src_name"] == "Crab"}
+seen["channels"] = len(crab["isgri_spectrum"].data_unit[1].data["RATE"])
+seen["crab_rate"] = float(crab["isgri_spectrum"].data_unit[1].data["RATE"].sum())
+seen["units"] = {name: [unit.name for unit in product.data_unit] for name, product in crab.items()}
+seen["companions"] = [crab["isgri_spectrum"].data_unit[1].header[name] for name in ("ANCRFILE", "RESPFILE")]
+for name, product in crab.items():
+    product.write_fits_file(f"{name}.fits")
+fit = disp.get_product(
+    product="spectral_fit",
+    xspec_model="powerlaw",
+    ph_file_name="isgri_spectrum_Crab.fits",
+    e_min_kev=25,
+    e_max_kev=150,
+    **shared,
+)
+seen["fit"] = {row["parameter"]: [row["value"], row["error"]] for row in fit._p_list[0].table}
+
 ranged = {name: value for name, value in shared.items() if name != "scw_list"}
 ranged |= {"T1": "2008-03-24T00:00:00", "T2": "2008-03-26T00:00:00", "radius": 10.0, "max_pointings": 2}
 by_time = disp.get_product(product="isgri_image", **ranged).mosaic_image_0_mosaic

@@ -41,6 +41,21 @@ def test_the_catalogue_makes_the_round_trip(seen):
     assert "isgri_lc_0_Crab" in found["attributes"]
 
 
+def test_spectra_come_with_their_responses(seen):
+    found, folder = seen
+    assert {"Crab", "1A 0535+262"} <= set(found["spectra"])
+    assert found["channels"] == 256
+    assert {"SPECRESP MATRIX", "EBOUNDS"} <= set(found["units"]["isgri_rmf"])
+    assert found["companions"] == ["NONE", "NONE"]
+    with fits.open(folder / "isgri_spectrum.fits") as hdus:
+        assert hdus[1].data["RATE"].sum() == pytest.approx(found["crab_rate"])
+
+
+def test_a_model_is_fitted_to_a_spectrum_that_was_asked_for(seen):
+    value, error = seen[0]["fit"]["index"]
+    assert abs(value - 2.1) < max(4 * error, 0.1)
+
+
 def test_windows_are_found_by_time_and_field(seen):
     listed, chosen = seen[0]["exposures"]
     assert chosen == pytest.approx(listed)

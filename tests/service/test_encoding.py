@@ -70,6 +70,24 @@ def test_a_file_with_tables_images_and_nan(tmp_path):
     assert json.loads(reply["meta_data"]) == {"src_name": "Crab"}
 
 
+def test_rows_of_varying_length_are_filled_with_zeros(tmp_path):
+    rows = np.empty(2, object)
+    rows[:] = [np.array([1.0, 2.0], "f4"), np.array([3.0], "f4")]
+    table = fits.BinTableHDU.from_columns(
+        [fits.Column("MATRIX", "PE()", array=rows), fits.Column("N", "I", array=[2, 1])], name="ISGR-RMF.-RSP"
+    )
+    path = tmp_path / "rmf.fits"
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
+    found = encode_fits(path, "isgri_rmf", {}, "r", {"ISGR-RMF.-RSP": "SPECRESP MATRIX"}, {"ANCRFILE": "NONE"})
+    unit = found["data_unit_list"][1]
+    read = pickle.loads(base64.b64decode(unit["binarys"]))
+    assert unit["name"] == unit["header"]["EXTNAME"] == "SPECRESP MATRIX"
+    assert unit["header"]["TFORM1"] == "2E"
+    assert "ANCRFILE" not in unit["header"]
+    assert np.array_equal(read["MATRIX"], [[1, 2], [3, 0]])
+    assert list(read["N"]) == [2, 1]
+
+
 def test_a_catalogue_has_the_clients_columns():
     band = SourceBand(20, 40, 1.0, 0.1, 10.0)
     sources = [

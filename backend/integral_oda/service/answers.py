@@ -18,6 +18,9 @@ __all__ = ["ReplyCache", "api_code", "encode_products", "envelope", "error_reply
 
 _DAY_S = 86400.0
 _CACHE_BYTES = 64 * 2**20
+_UNIT_NAMES = {"ISGR-ARF.-RSP": "SPECRESP", "ISGR-RMF.-RSP": "SPECRESP MATRIX", "ISGR-EBDS-MOD": "EBOUNDS"}
+_ALONE = {"ANCRFILE": "NONE", "RESPFILE": "NONE"}
+"""A spectrum that travels without its files does not name them."""
 _MESSAGES = {"computed": "main done", "restored": "restored from cache", "running": "running", "failed": "failed"}
 
 
@@ -62,7 +65,7 @@ def _spectra(ticket: Ticket, folder: Path, summary: Mapping[str, Any], request: 
         suffix = path.name.removeprefix("isgri_spectrum_")
         for product in ("isgri_spectrum", "isgri_arf", "isgri_rmf"):
             meta = {"src_name": name, "product": product}
-            made.append(encode_fits(folder / f"{product}_{suffix}", product, meta, request))
+            made.append(encode_fits(folder / f"{product}_{suffix}", product, meta, request, _UNIT_NAMES, _ALONE))
     return {"numpy_data_product_list": made}
 
 

@@ -13,6 +13,7 @@ import math
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +41,14 @@ _KNOWN_SOURCE = -32768
 """What OSA writes into NEW_SOURCE for a source of the catalogue."""
 
 
-def encode_fits(path: Path, name: str, meta: Mapping[str, Any], request: str) -> dict[str, Any]:
+def encode_fits(
+    path: Path,
+    name: str,
+    meta: Mapping[str, Any],
+    request: str,
+    unit_names: Mapping[str, str] = MappingProxyType({}),
+    replaced: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Encode all units of a FITS file.
 
     Parameters
@@ -52,14 +60,25 @@ def encode_fits(path: Path, name: str, meta: Mapping[str, Any], request: str) ->
         What is known of it; ``src_name`` and ``product`` end up in the attribute's name.
     request : str
         Request that it answers, written into every header.
+    unit_names : mapping
+        New names of units by their names in the file.
+    replaced : mapping
+        Keywords that get another value where they are.
     """
     with open_fits(path) as hdus:
         units = [_unit(hdu, request) for hdu in hdus]
+    for unit in units:
+        unit["name"] = unit_names.get(unit["name"], unit["name"])
+        unit["header"] |= {key: value for key, value in replaced.items() if key in unit["header"]}
+        if "EXTNAME" in unit["header"]:
+            unit["header"]["EXTNAME"] = unit["name"]
     known = {key: value for key, value in finite(meta).items() if value is not None}  # a null inside text is a trap too
     return {"data_unit_list": units, "name": name, "meta_data": json.dumps(known)}
 
 
 def _unit(hdu: Any, request: str) -> dict[str, Any]:
+    if not hdu.is_image:
+        hdu = _without_heap(hdu)
     data = hdu.data
     kind = "primary" if hdu.name == "PRIMARY" else "image" if hdu.is_image else "bintable"
     header = {key: finite(_scalar(value)) for key, value in hdu.header.items() if key not in ("", "COMMENT", "HISTORY")}
@@ -73,6 +92,25 @@ def _unit(hdu: Any, request: str) -> dict[str, Any]:
         "hdu_type": kind,
         "units_dict": None,
     }
+
+
+def _without_heap(hdu: Any) -> Any:
+    """Give a table whose rows of varying length are filled with zeros: a pickle does not take the heap along."""
+    if not any(column.format[:1] in "PQ" for column in hdu.columns):
+        return hdu
+    from astropy.io import fits
+
+    columns = []
+    for column in hdu.columns:
+        if column.format[:1] not in "PQ":
+            columns.append(column)
+            continue
+        rows = [np.atleast_1d(row) for row in hdu.data[column.name]]
+        filled = np.zeros((len(rows), max((len(row) for row in rows), default=0)), rows[0].dtype)
+        for row, values in zip(filled, rows, strict=True):
+            row[: len(values)] = values
+        columns.append(fits.Column(column.name, f"{filled.shape[1]}{column.format[1]}", column.unit, array=filled))
+    return fits.BinTableHDU.from_columns(columns, header=hdu.header)
 
 
 def _scalar(value: Any) -> Any:

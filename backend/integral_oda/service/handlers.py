@@ -21,8 +21,16 @@ from integral_oda.service.answers import api_code, encode_products, envelope, er
 from integral_oda.service.catalogues import table_rows
 from integral_oda.service.desk import ForbiddenError, Standing, Ticket
 from integral_oda.service.encoding import reply_text
+from integral_oda.service.fitting import fit_product
 from integral_oda.service.openapi import openapi_document
-from integral_oda.service.parameters import INSTRUMENT, PRODUCTS, PROTOCOL_NAMES, describe, unknown_names
+from integral_oda.service.parameters import (
+    INSTRUMENT,
+    PRODUCTS,
+    PROTOCOL_NAMES,
+    SpectralFitParameters,
+    describe,
+    unknown_names,
+)
 from integral_oda.service.pointings import convert_time, window_list
 from integral_oda.service.requests import build_query, parameters_of, sources_of
 from integral_oda.service.rooms import Rooms
@@ -127,7 +135,8 @@ class RunAnalysis(ServiceHandler):
 
     def _ticket(self, fields: Mapping[str, list[str]]) -> Ticket:
         status, name = fields.get("query_status", ["new"])[-1], fields.get("job_id", [""])[-1]
-        if status != "new":
+        fitting = fields.get("product_type", [""])[-1] == "spectral_fit"
+        if status != "new" and not fitting:
             if not name:
                 raise RequestError("job_id", "", f"with query_status = {status[:20]} the id of the request is needed")
             return self.rooms.desk.look(name, self.owner)
@@ -138,6 +147,8 @@ class RunAnalysis(ServiceHandler):
 
     def _new(self, fields: Mapping[str, list[str]]) -> Ticket:
         product, parameters = parameters_of({**fields, **self._uploaded_windows()})
+        if isinstance(parameters, SpectralFitParameters):
+            return Ticket.without_windows(self.owner, product, parameters.model_dump(mode="json"), parameters.kind)
         sources = sources_of(parameters) or self._uploaded_sources()
         asked = {**parameters.model_dump(mode="json"), "user_catalog": [list(row) for row in sources]}
         try:
@@ -163,6 +174,8 @@ class RunAnalysis(ServiceHandler):
         return {} if content is None else {"scw_list": content.decode("ascii", "replace").split()}
 
     async def _products(self, ticket: Ticket) -> tuple[bytes, Standing]:
+        if ticket.kind == SpectralFitParameters.kind:
+            return await asyncio.to_thread(self._fit, ticket), Standing("done")
         if not ticket.windows:
             return b"{}", Standing("failed", NOTHING_FOUND)
         standing = await asyncio.to_thread(self.rooms.desk.standing, ticket)
@@ -172,6 +185,10 @@ class RunAnalysis(ServiceHandler):
             return await asyncio.to_thread(self._encoded, ticket), standing
         except DataError as error:
             return b"{}", Standing("failed", str(error), standing.steps)
+
+    def _fit(self, ticket: Ticket) -> bytes:
+        parameters = SpectralFitParameters.model_validate(ticket.parameters)
+        return reply_text(fit_product(self.rooms.desk, ticket.owner, parameters)).encode("ascii")
 
     def _encoded(self, ticket: Ticket) -> bytes:
         address = f"{self.request.protocol}://{self.request.host}{PREFIX}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from integral_oda.errors import RequestError
-from integral_oda.query import ImageQuery, LightCurveQuery, Query, make_query
+from integral_oda.query import ImageQuery, LightCurveQuery, Query, SpectrumQuery, make_query
 from integral_oda.service.catalogues import Row, catalogue_rows, keep_catalogue
 from integral_oda.service.desk import ForbiddenError
 from integral_oda.service.parameters import (
@@ -15,11 +15,14 @@ from integral_oda.service.parameters import (
     ImageParameters,
     LightCurveParameters,
     Parameters,
+    SpectrumParameters,
     read_parameters,
 )
 
 __all__ = ["build_query", "parameters_of", "sources_of"]
 
+_CHANNELS = {"OSA10.2": 62, "OSA11.2": 256}
+"""Channels of the online system's spectra."""
 _LEAST_THRESHOLD = 3.0
 """Below it excesses of noise would be listed by the hundred; the request's own threshold still cuts the list."""
 
@@ -80,7 +83,12 @@ def _light_curve(parameters: LightCurveParameters, shared: Mapping[str, Any]) ->
     return make_query(LightCurveQuery, time_bin=parameters.time_bin_s, **band, **shared)
 
 
+def _spectrum(parameters: SpectrumParameters, shared: Mapping[str, Any]) -> Query:
+    return make_query(SpectrumQuery, channels=_CHANNELS[parameters.osa_version], **shared)
+
+
 _BUILDERS: dict[type[Parameters], Callable[[Any, Mapping[str, Any]], Query]] = {
     ImageParameters: _image,
     LightCurveParameters: _light_curve,
+    SpectrumParameters: _spectrum,
 }
