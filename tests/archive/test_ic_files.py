@@ -2,23 +2,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ic_trees import write_band_maps, write_luts, write_mask, write_response, write_table
+from ic_trees import write_band_maps, write_luts, write_mask, write_table
 
 from integral_oda.archive.ic_files import (
     BandMaps,
     read_detector_maps,
     read_efficiency_table,
     read_energy_calibration,
-    read_ic_response,
     read_mask,
     read_off_axis_maps,
 )
-from integral_oda.archive.ic_tree import IcTree
 from integral_oda.errors import DataError
 from integral_oda.instrument.detector import active_pixels
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.mask import mask_pattern
-from integral_oda.instrument.response import nominal_response
 
 BANDS = [(20.0, 40.0), (40.0, 80.0), (80.0, 160.0)]
 
@@ -62,15 +59,6 @@ def test_maps_of_another_shape_are_refused(tmp_path):
 def test_mean_keeps_a_level():
     maps = BandMaps(np.array(BANDS), np.full((3, 2, 2), 0.7))
     assert maps.mean(EnergyBand(25, 133)) == pytest.approx(np.full((2, 2), 0.7))
-
-
-def test_the_response_of_the_tree(tmp_path):
-    response = nominal_response(1000)
-    write_response(tmp_path, response, "isgr_arf_rsp_0031", "isgr_rmf_rsp_0219")
-    read = read_ic_response(IcTree(tmp_path), 8320.0)
-    assert read.origin == "IC isgr_rmf_rsp_0219 and isgr_arf_rsp_0031"
-    assert read.area_cm2 == pytest.approx(response.area_cm2, rel=1e-4, abs=1e-3)
-    assert read_ic_response(IcTree(tmp_path / "nothing"), 8320.0) is None
 
 
 def test_energy_tables_from_the_tree(tmp_path):

@@ -221,5 +221,3 @@ def test_bad_time_is_no_good_time(tmp_path):
     selected = select_events(event_list(GOOD))
     good = Gti().compute([selected], {}, {"ic_bti": tmp_path / "isgr_gnrl_bti_0016.fits"})
     assert good.ontime_s == pytest.approx(90, abs=1e-3)
-    user = Gti().compute([selected], {"bad": [[T0 + 90 / 86400, T0 + 1]]}, {})
-    assert user.ontime_s == pytest.approx(90, abs=1e-3)

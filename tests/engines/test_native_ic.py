@@ -15,8 +15,9 @@ from ic_trees import write_band_maps, write_response, write_table
 
 from integral_oda.analysis import analyse
 from integral_oda.instrument.detector import active_pixels, module_map
-from integral_oda.instrument.response import Response, nominal_response
-from integral_oda.query import ImageQuery, LightCurveQuery, QualityQuery, make_query
+from integral_oda.instrument.response import Response, crab_photons, nominal_response
+from integral_oda.products.response_file import read_response
+from integral_oda.query import ImageQuery, LightCurveQuery, QualityQuery, SpectrumQuery, make_query
 from integral_oda.simulation.recipe import make_recipe
 from integral_oda.simulation.window import simulate
 
@@ -125,3 +126,27 @@ def test_bad_time_of_the_tree_is_no_good_time(archive, tree):
     )
     told = analyse(make_query(QualityQuery, scw_list=scw), root, root / "store").numbers
     assert told["good_time_s"] == pytest.approx(plain["good_time_s"] - 100, abs=0.1)
+
+
+def test_spectra_have_the_trees_response_and_support(archive, tree):
+    root, scw = archive
+    query = make_query(SpectrumQuery, scw_list=scw, src_name="Crab", channels="16")
+    plain = analyse(query, root, root / "store")
+    write_off_axis_maps(tree, 0.8)
+    nominal = nominal_response(665)
+    smaller = Response(nominal.energy_edges_kev, nominal.channel_edges_kev, nominal.matrix / 2, "half")
+    write_response(tree, smaller, "isgr_arf_rsp_0031", "isgr_rmf_rsp_0219")
+    mapped = analyse(query, root, root / "store")
+
+    def read(products, name):
+        (path,) = products.folder.glob(f"isgri_{name}_*.fits")
+        return path
+
+    with fits.open(read(plain, "spectrum")) as before, fits.open(read(mapped, "spectrum")) as after:
+        rates = [hdus["ISGR-EVTS-SPE"].data["RATE"].astype(float) for hdus in (before, after)]
+    assert rates[1] == pytest.approx(rates[0] / 0.8, rel=1e-4, nan_ok=True)
+    areas = [read_response(read(products, "rmf"), read(products, "arf")) for products in (plain, mapped)]
+    ratio = areas[1].fold(crab_photons) / areas[0].fold(crab_photons)
+    assert ratio == pytest.approx(0.5, rel=1e-3)
+    with fits.open(read(mapped, "arf")) as hdus:
+        assert hdus["SPECRESP"].header["RESPORIG"] == "IC isgr_rmf_rsp_0219 and isgr_arf_rsp_0031"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from integral_oda.instrument.response import (
     crab_rate,
     effective_area_cm2,
     erg_per_count,
+    mean_response,
     nominal_response,
     osa_channel_edges_kev,
 )
@@ -117,3 +120,27 @@ def test_rebinning_to_other_edges_is_refused(edges):
 def test_a_matrix_that_does_not_fit_its_edges_is_refused():
     with pytest.raises(RequestError, match="response"):
         Response(np.arange(4.0), np.arange(3.0), np.zeros((3, 3)), "made up")
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.floats(13, 1000), min_size=2, max_size=12, unique=True))
+def test_resampling_to_any_edges_keeps_the_counts(chosen):
+    response, edges = nominal_response(2559), np.sort(chosen)
+    resampled = response.resampled(edges)
+    expected = [response.band_rate(crab_photons, EnergyBand(a, b)) for a, b in pairwise(edges)]
+    assert resampled.fold(crab_photons) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_resampling_outside_the_channels_gives_nothing():
+    resampled = nominal_response(0).resampled(np.array([1.0, 5.0, 12.5, 30.0, 1029.5, 2000.0]))
+    assert resampled.fold(crab_photons)[[0, 1, 4]].tolist() == [0, 0, 0]
+
+
+def test_a_mean_of_responses_folds_to_the_mean_of_their_rates():
+    early, late = nominal_response(100), nominal_response(2559)
+    fewer = Response(late.energy_edges_kev[40:], late.channel_edges_kev, late.matrix[40:], "late")
+    mean = mean_response([early, fewer], [3.0, 1.0])
+    late_rates = fewer.fold(crab_photons)
+    assert mean.fold(crab_photons) == pytest.approx(0.75 * early.fold(crab_photons) + 0.25 * late_rates, rel=1e-9)
+    assert mean.origin == f"{early.origin}; late"
+    assert mean_response([early], [2.0]).origin == early.origin

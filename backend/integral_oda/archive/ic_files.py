@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.archive.fits_table import Hdu, read_hdus
-from integral_oda.archive.ic_tree import IcTree
 from integral_oda.arrays import Array
 from integral_oda.errors import DataError
 from integral_oda.instrument.attitude import SKY_SHAPE
@@ -20,7 +19,6 @@ from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.energy_calibration import EnergyCalibration
 from integral_oda.instrument.mask import MASK_CELLS
 from integral_oda.instrument.pixel_status import on_grid
-from integral_oda.instrument.response import Response
 
 __all__ = [
     "BandMaps",
@@ -28,7 +26,6 @@ __all__ = [
     "read_detector_maps",
     "read_efficiency_table",
     "read_energy_calibration",
-    "read_ic_response",
     "read_mask",
     "read_off_axis_maps",
 ]
@@ -123,17 +120,6 @@ def _images(path: str | Path, name: str | None, most: int | None = None) -> list
     if not found:
         raise DataError(f"{path}: no image {name or 'with a map'}")
     return found[:most]
-
-
-def read_ic_response(tree: IcTree, time_ijd: float) -> Response | None:
-    """Response of a time from its RMF and, where there is one, its ARF; None without an RMF."""
-    from integral_oda.products.response_file import read_response
-
-    rmf, arf = tree.find("rmf", time_ijd), tree.find("arf", time_ijd)
-    if rmf is None:
-        return None
-    origin = f"IC {rmf.label}" + (f" and {arf.label}" if arf else "")
-    return read_response(rmf.path, arf.path if arf else None, origin)
 
 
 def read_energy_calibration(files: dict[str, Path]) -> EnergyCalibration | None:

@@ -7,7 +7,7 @@ OSA 10's the ARF holds the area and the RMF is normalised, in OSA 11's the RMF h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, Self
@@ -31,6 +31,7 @@ __all__ = [
     "effective_area_cm2",
     "energy_flux",
     "erg_per_count",
+    "mean_response",
     "nominal_response",
     "osa_channel_edges_kev",
     "redistribution",
@@ -128,6 +129,22 @@ class Response:
             return np.ones_like(area), self.matrix
         return area, self.matrix / np.where(area > 0, area, 1.0)[:, None]
 
+    def resampled(self, channel_edges_kev: Array) -> Self:
+        """The same response on other channels: a channel that is cut gives each its share; outside there is nothing.
+
+        Parameters
+        ----------
+        channel_edges_kev : ndarray
+            Rising edges.
+        """
+        edges = np.asarray(channel_edges_kev, dtype=float)
+        cumulative = np.pad(np.cumsum(self.matrix, axis=1), ((0, 0), (1, 0)))
+        place = np.interp(edges, self.channel_edges_kev, np.arange(len(self.channel_edges_kev)))
+        low = np.minimum(place.astype(int), cumulative.shape[1] - 2)
+        part = place - low
+        at_edges = cumulative[:, low] * (1 - part) + cumulative[:, low + 1] * part
+        return replace(self, channel_edges_kev=edges, matrix=np.diff(at_edges, axis=1), first_channel=0)
+
     def rebinned(self, channel_edges_kev: Array) -> Self:
         """The same response on fewer channels.
 
@@ -154,6 +171,25 @@ class Response:
             raise RequestError("channels", wanted.tolist(), "edges must rise, two at least")
         sums = np.add.reduceat(self.matrix[:, index[0] : index[-1]], index[:-1] - index[0], axis=1)
         return replace(self, channel_edges_kev=own[index], matrix=sums, first_channel=0)
+
+
+def mean_response(responses: Sequence[Response], weights: Sequence[float]) -> Response:
+    """Weighted mean of responses with the same channels, on the photon energies of the first.
+
+    Parameters
+    ----------
+    responses : sequence of Response
+    weights : sequence of float
+    """
+    first = responses[0]
+    shares = np.asarray(weights, dtype=float) / np.sum(weights)
+    matrix = np.zeros_like(first.matrix)
+    for share, response in zip(shares, responses, strict=True):
+        nearest = np.searchsorted(response.energy_edges_kev, first.energies_kev, side="right") - 1
+        inside = (nearest >= 0) & (nearest < len(response.energies_kev))
+        matrix[inside] += share * response.matrix[nearest[inside]]
+    origins = dict.fromkeys(response.origin for response in responses)
+    return replace(first, matrix=matrix, origin="; ".join(origins))
 
 
 def osa_channel_edges_kev() -> Array:

@@ -239,8 +239,6 @@ def _without_bad_time(events: SelectedEvents, files: Mapping[str, Path]) -> Arra
 
 
 def _selected(good: Array, parameters: Mapping[str, Any], states: Sequence[GoodTime]) -> Array:
-    if "bad" in parameters:
-        good = without(good, parameters["bad"])
     if "intervals" in parameters:
         good = intersect(good, union(parameters["intervals"]))
     if "phase" in parameters and len(good):

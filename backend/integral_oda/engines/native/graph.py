@@ -377,13 +377,25 @@ def spectrum_graph(
         base = _selected_nodes(archive, scw, extra, time, RATE_BAND)
         cube = _node(BIN_S, scw, {}, base["events"])
         background = _node(BKG_S, scw, asked, [*base["events"], base["field"], cube])
-        spectra.append(_node(SPE, scw, asked, [*base["events"], background, cube]))
-    return packed_spectra(spectra, edges_kev, group)
+        spectra.append(_node(SPE, scw, asked, [*base["events"], background, cube], _of(base["files"], "ic_effi")))
+    return packed_spectra(spectra, edges_kev, group, _response_files(archive, windows))
 
 
-def packed_spectra(spectra: Sequence[Node], edges_kev: Sequence[float], group: float) -> Node:
-    """Node of the product files of the spectra of windows, summed by source."""
-    return _node(PACK_SPE, "all", {"edges": list(edges_kev), "group": group}, spectra)
+def packed_spectra(
+    spectra: Sequence[Node], edges_kev: Sequence[float], group: float, responses: Mapping[str, Path] | None = None
+) -> Node:
+    """Node of the product files of the spectra of windows, summed by source, with the IC tree's responses."""
+    return _node(PACK_SPE, "all", {"edges": list(edges_kev), "group": group}, spectra, responses)
+
+
+def _response_files(archive: Archive, windows: Sequence[str]) -> dict[str, Path]:
+    """RMF and ARF of the IC tree for each revolution, under ``ic_rmf_<revolution>`` and ``ic_arf_<revolution>``."""
+    first = {int(scw[:4]): scw for scw in reversed(windows)}
+    return {
+        f"{kind}_{revolution}": path
+        for revolution, scw in sorted(first.items())
+        for kind, path in _of(calibration_files(archive, scw), "ic_rmf", "ic_arf").items()
+    }
 
 
 def mosaic_spectrum_graph(
@@ -399,7 +411,7 @@ def mosaic_spectrum_graph(
     bands = [EnergyBand(float(a), float(b)) for a, b in pairwise(edges_kev)]
     image = image_graph(archive, windows, bands, _NO_NEW_SOURCES, extra, [source] if source else (), time)
     parameters = {"edges": list(edges_kev), "group": group, "source": list(source) if source else None}
-    return _node(PACK_MSPE, "all", parameters, image.inputs)
+    return _node(PACK_MSPE, "all", parameters, image.inputs, _response_files(archive, windows))
 
 
 def _light_curve_node(step: DeclaredStep, archive: Archive, scw: str, base: Mapping[str, Any], curves: Curves) -> Node:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from integral_oda.arrays import Array
 from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import DetectorEfficiency, FieldSources, live_time_map
+from integral_oda.engines.native.photometry import support_of
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
 from integral_oda.instrument.attitude import Attitude
-from integral_oda.instrument.energy import ENERGY_RANGE_KEV
+from integral_oda.instrument.energy import ENERGY_RANGE_KEV, EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.instrument.response import osa_channel_edges_kev
 from integral_oda.spectra.extraction import (
@@ -261,7 +262,8 @@ class Spe:
         fit = fit_channels(plane, structure.bands, _illumination(tangents, plane.usable))
         asked = parameters.get("source")
         wanted = [k for k, name in enumerate(structure.names) if asked is None or name == asked[0]]
-        return _window_spectra(structure, fit, wanted, _keywords(events, good, dead))
+        spectra = _window_spectra(structure, fit, wanted, _keywords(events, good, dead))
+        return _through_support(spectra, [tangents[k] for k in wanted], raw) if "ic_effi" in raw else spectra
 
     def save(self, value: WindowSpectra, folder: Path) -> None:
         """Write fluxes and covariance."""
@@ -285,6 +287,17 @@ def _window_spectra(
         efficiency=fit.efficiency,
         keywords=keywords,
     )
+
+
+def _through_support(
+    spectra: WindowSpectra, tangents: Sequence[tuple[float, float]], raw: Mapping[str, Path]
+) -> WindowSpectra:
+    """Spectra corrected for what the mask's support takes in each channel."""
+    bands = [EnergyBand(float(a), float(b)) for a, b in pairwise(extracted_edges_kev())]
+    support = support_of(raw, bands)
+    share = np.array([[channel.at(*place) for channel in support] for place in tangents]).reshape(spectra.flux.shape)
+    covariance = spectra.covariance / (share[:, :, None] * share[:, None, :])
+    return replace(spectra, flux=spectra.flux / share, covariance=covariance.astype(np.float32))
 
 
 def _keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from integral_oda.arrays import Array
 from integral_oda.engines.native.image import WindowImage
 from integral_oda.engines.native.pack import LISTS_FILE
+from integral_oda.engines.native.photometry import response_of
 from integral_oda.engines.native.spectra import STRUCTURE_EDGES_KEV, WindowSpectra, extracted_edges_kev
 from integral_oda.errors import DataError
-from integral_oda.instrument.response import Response, ResponseForm, nominal_response
+from integral_oda.instrument.response import Response, ResponseForm, mean_response, nominal_response
 from integral_oda.instrument.usable_energy import TABLE_VERSION, SpectralEpoch, efficiency_uncertainty, spectral_epoch
 from integral_oda.products.light_curve import file_label
 from integral_oda.products.response_file import write_arf, write_rmf
@@ -67,7 +68,8 @@ class PackSpectra:
         names = dict.fromkeys(part.name for part in found)
         edges = np.array(parameters["edges"], dtype=float)
         group = float(parameters["group"])
-        return [_summed([p for p in found if p.name == name], edges, group) for name in names]
+        responses = {part.revolution: _response_of(part.revolution, edges, raw) for part in found}
+        return [_summed([p for p in found if p.name == name], edges, group, responses) for name in names]
 
     def save(self, value: list[SourceSpectrum], folder: Path) -> None:
         """Write the product files."""
@@ -98,7 +100,7 @@ class PackMosaicSpectrum:
             covariance = np.diag([b.flux_error**2 for b in source.bands])
             place = (source.name, source.ra_deg, source.dec_deg)
             spectrum = _spectrum(place, rate, covariance, edges, keywords, float(parameters["group"]))
-            response = nominal_response(_revolution(keywords), edges)
+            response = _response_of(_revolution(keywords), edges, raw)
             made.append(SourceSpectrum(spectrum, response, [], _bands(rate, covariance, edges)))
         return made
 
@@ -135,7 +137,7 @@ def _revolution(keywords: Mapping[str, Any]) -> int:
     return int(keywords.get("REVOL") or 0)
 
 
-def _summed(parts: Sequence[_Part], edges: Array, group: float) -> SourceSpectrum:
+def _summed(parts: Sequence[_Part], edges: Array, group: float, responses: Mapping[int, Response]) -> SourceSpectrum:
     weights = [part.weight for part in parts]
     rate, covariance = sum_spectra([p.rate for p in parts], [p.covariance for p in parts], weights)
     fine = extracted_edges_kev()
@@ -151,7 +153,9 @@ def _summed(parts: Sequence[_Part], edges: Array, group: float) -> SourceSpectru
             unsure = efficiency_uncertainty(_mean_efficiency(part.efficiency, fine, edges))
             one = _spectrum(place, *own, edges, part.keywords, 0.0, unsure)
             singles.append((part.scw.partition(".")[0], replace(one, covariance=None)))
-    return SourceSpectrum(spectrum, _summed_response(parts, weights, edges), singles, _bands(rate, covariance, fine))
+    return SourceSpectrum(
+        spectrum, _summed_response(parts, weights, responses), singles, _bands(rate, covariance, fine)
+    )
 
 
 def _rebinned(rate: Array, covariance: Array, fine: Array, coarse: Array) -> tuple[Array, Array]:
@@ -234,15 +238,19 @@ def _summed_keywords(parts: Sequence[_Part]) -> dict[str, Any]:
     return {**common, **totals, **ends, "DEADC": deadc, "NSCW": len(parts), "REVOL": latest, **simulated}
 
 
-def _summed_response(parts: Sequence[_Part], weights: Sequence[float], edges: Array) -> Response:
-    """Nominal responses of the revolutions, weighted as the rates are."""
+def _summed_response(parts: Sequence[_Part], weights: Sequence[float], responses: Mapping[int, Response]) -> Response:
+    """Responses of the revolutions, weighted as the rates are."""
     shares: Counter[int] = Counter()
     for part, weight in zip(parts, weights, strict=True):
         shares[part.revolution] += weight or 1e-30  # type: ignore[assignment]
-    total = sum(shares.values())
-    responses = {revolution: nominal_response(revolution, edges) for revolution in shares}
-    matrix = sum(share / total * responses[revolution].matrix for revolution, share in shares.items())
-    return replace(next(iter(responses.values())), matrix=np.asarray(matrix))
+    return mean_response([responses[revolution] for revolution in shares], list(shares.values()))
+
+
+def _response_of(revolution: int, edges: Array, raw: Mapping[str, Path]) -> Response:
+    """Response of a revolution: the IC tree's, ``ic_rmf_<revolution>`` and ``ic_arf_<revolution>``, else nominal."""
+    files = {kind: raw[f"{kind}_{revolution}"] for kind in ("ic_rmf", "ic_arf") if f"{kind}_{revolution}" in raw}
+    response = response_of(files)
+    return nominal_response(revolution, edges) if response is None else response.resampled(edges)
 
 
 def _bands(rate: Array, covariance: Array, edges: Array) -> list[dict[str, float]]:
