@@ -101,6 +101,7 @@ def test_only_the_files_that_the_steps_read(tmp_path, mirror, published):
         assert (tmp_path / place).read_bytes() == (published / place).read_bytes()
     assert set(map(tuple, Archive(tmp_path).verify().values())) == {()}
     assert Archive(tmp_path).verify_shared() == []
+    assert not (tmp_path / ASIDE).exists()
     assert len(read_index(tmp_path / "idx/integral-oda-pointings.fits")) == 3
 
 
@@ -254,6 +255,24 @@ def test_windows_of_a_plan_are_fetched(run, tmp_path, server, published):
     index = published / "idx/integral-oda-pointings.fits"
     run("archive", "fetch", *chosen, "--index", index, "--from", server.url, "--archive", tree)
     assert len(Archive(tree).windows()) == 2
+
+
+def test_the_mission_is_planned_from_isdcs_index(run, tmp_path, server, published):
+    folders, swids = [f"../../scw/0665/{scw}/swg.fits" for scw in WINDOWS], [scw.swid for scw in WINDOWS]
+    columns = [fits.Column("MEMBER_LOCATION", "256A", array=folders), fits.Column("SWID", "12A", array=swids)]
+    for name, value in (("RA_SCX", 83.6), ("DEC_SCX", 22.0), ("TSTART", 3000.0), ("TSTOP", 3000.1)):
+        columns.append(fits.Column(name, "1D", array=[value] * 3))
+    path = published / "idx/scw/GNRL-SCWG-GRP-IDX.fits"
+    path.parent.mkdir(parents=True)
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, name="GROUPING")]).writeto(path)
+    tree = tmp_path / "tree"
+    assert "pointings taken from" in run("archive", "index", "--from", server.url, "--archive", tree)
+    chosen = ("--source", "Crab", "--t1", 665, "--t2", 665, "--t-format", "revolution", "--max-pointings", 1)
+    assert f"{WINDOWS[1]}  " in run("archive", "plan", *chosen, "--archive", tree)
+    run("archive", "fetch", *chosen, "--from", server.url, "--archive", tree)
+    assert Archive(tree).windows() == [WINDOWS[1]]
+    with pytest.raises(UnavailableError, match="no idx/scw/GNRL-SCWG-GRP-IDX"):
+        run("archive", "index", "--from", f"{server.url}/aux", "--archive", tree)
 
 
 def test_names_of_archives():

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from integral_oda.archive.fits_table import find_table, read_hdus
+from integral_oda.archive.fits_table import find_header, find_table, read_hdus
 from integral_oda.errors import DataError
 
 
@@ -118,3 +119,27 @@ def test_absent_tables_and_columns_are_named(tmp_path, event_bytes):
         find_table(hdus, "ISGR-EVTS-PRW")
     with pytest.raises(DataError, match="ISGR-EVTS-ALL has no column PHASE"):
         find_table(hdus, "ISGR-EVTS-ALL").column("PHASE")
+
+
+def test_a_header_is_found_without_reading_on(tmp_path, event_bytes, packed_event_bytes):
+    for name, content in (("x.fits", event_bytes), ("x.fits.gz", packed_event_bytes)):
+        (tmp_path / name).write_bytes(content)
+        header = find_header(tmp_path / name, ("RA_SCX", "TSTART"))
+        assert (header["EXTNAME"], header["RA_SCX"]) == ("ISGR-EVTS-ALL", 286.8229)
+    (tmp_path / "cut.fits").write_bytes(event_bytes[: len(event_bytes) // 2])
+    assert find_header(tmp_path / "cut.fits", ("TSTART",))["EXTNAME"] == "ISGR-EVTS-ALL"
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"", "no header has NONE"),
+        (b"<html>", "no FITS file, a header begins with b'<html>'"),
+        (b"SIMPLE  = " + b" " * 2870, "a header has no END card"),
+        (b"\x1f\x8b\x08\x00nothing", "truncated, damaged or not readable"),
+    ],
+)
+def test_a_header_that_is_not_there(tmp_path, content, named):
+    (tmp_path / "x.fits").write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(named)):
+        find_header(tmp_path / "x.fits", ("NONE",))

@@ -57,7 +57,7 @@ def test_an_absent_window_is_named_with_what_to_do(archive):
     message = str(caught.value)
     assert "255900290010.001" in message
     assert str(archive.root) in message
-    assert "integral-oda archive sample" in message
+    assert "integral-oda archive fetch" in message
     assert "\n" not in message
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
+import os
 import shutil
 import tarfile
 import threading
@@ -15,15 +17,17 @@ from integral_oda.archive.download import PATIENT, AbsentError, Policy, download
 from integral_oda.archive.events import read_events
 from integral_oda.archive.fits_table import read_hdus
 from integral_oda.archive.indexing import update_index
-from integral_oda.archive.mirrors import Mirror, RemoteFile
+from integral_oda.archive.mirrors import Mirror, RemoteFile, TreeMirror
+from integral_oda.archive.pointing_tables import read_pointings
 from integral_oda.archive.requirements import EVENTS_FILE
 from integral_oda.archive.scw import ScwId
 from integral_oda.archive.tree import Archive
-from integral_oda.errors import DataError, IntegralOdaError, OutputError, UnavailableError
+from integral_oda.errors import DataError, IntegralOdaError, OutputError, RequestError, UnavailableError
 
-__all__ = ["FetchReport", "fetch_files", "fetch_windows"]
+__all__ = ["FetchReport", "fetch_files", "fetch_mission_index", "fetch_windows"]
 
 ASIDE = ".integral-oda-downloads"
+_MISSION_FOLDER, _MISSION_INDEX = "idx/scw", "GNRL-SCWG-GRP-IDX.fits"
 _SPARE = 1.05
 _MEGABYTE = 1e6
 
@@ -93,6 +97,7 @@ def fetch_windows(
         pending = fetcher.windows(pending, mirror, engine, jobs, done)
     done.failed |= {str(scw): reason for scw, reason in pending.items()}
     done.bytes = fetcher.received
+    _sweep(fetcher.aside)
     if done.fetched:
         update_index(root)
     return done
@@ -129,6 +134,40 @@ def fetch_files(
                 done.fetched.append(file.place)
     done.bytes = fetcher.received
     return done
+
+
+def fetch_mission_index(root: Path, mirror: TreeMirror, policy: Policy = PATIENT) -> Path:
+    """Get ISDC's index of all science windows, in place of one that is there; windows are chosen from it then.
+
+    Raises
+    ------
+    UnavailableError
+        If the archive cannot be reached or has none.
+    DataError
+        If what it has lists no pointings.
+    OutputError
+        As for `fetch_windows`.
+    """
+    files = mirror.below(_MISSION_FOLDER, (_MISSION_INDEX, f"{_MISSION_INDEX}.gz"))
+    if not files:
+        raise AbsentError(f"{mirror.name} has no {_MISSION_FOLDER}/{_MISSION_INDEX}")
+    fetcher = _Fetcher(root, policy, _tell_nobody)
+    fetcher.refuse_full_disk(fetcher.sizes(files[:1], 1))
+    return download(files[0].url, root / files[0].place, fetcher.aside / "parts", policy, _lists_pointings)
+
+
+def _lists_pointings(path: Path) -> None:
+    try:
+        read_pointings(path)
+    except RequestError as exc:
+        raise DataError(f"{path}: {exc.allowed}") from exc
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the empty folders of what went to its place; what is not whole yet stays."""
+    for below, _, _ in os.walk(folder, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(below).rmdir()
 
 
 def _tell_nobody(line: str) -> None:

@@ -169,7 +169,7 @@ class Archive:
     def _absent(self, scw: ScwId) -> DataError:
         return DataError(
             f"science window {scw} is not in the archive {self.root}: `integral-oda archive list` says what is, "
-            "`integral-oda archive sample` fetches the real sample 255900280010.001"
+            "`integral-oda archive fetch` fetches it, `integral-oda archive sample` the real sample 255900280010.001"
         )
 
 

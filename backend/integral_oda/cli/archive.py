@@ -57,24 +57,40 @@ def index_command(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="isla|FILE", help="Take pointings of ESA's archive, or of a file: ISDC's index."
+            "--from",
+            metavar="isdc|heasarc|isla|FILE",
+            help="Take the pointings of the whole mission from there, or those of a file.",
         ),
     ] = None,
 ) -> None:
     """Bring the pointing index of the archive up to date: only new and changed science windows are read."""
-    from integral_oda.archive.indexing import take_pointings, update_index
+    from integral_oda.archive.indexing import update_index
 
     root = archive or archive_root()
     if source is not None:
-        from integral_oda.archive.isla import isla_pointings
-
-        path = take_pointings(root, isla_pointings() if source == "isla" else source)
-        typer.echo(f"{path}: pointings taken from {source}")
+        typer.echo(f"{_take_pointings(root, source)}: pointings taken from {source}")
         return
     done = update_index(root, jobs, lambda line: typer.echo(line, err=True), good_time=good_time)
     for problem in done.problems:
         typer.echo(f"not in the index: {problem}", err=True)
     typer.echo(f"{done.path}: {done.windows} science windows, {done.read} read now, {done.removed} gone")
+
+
+def _take_pointings(root: Path, source: str) -> Path:
+    from integral_oda.archive.indexing import take_pointings
+
+    if source == "isla":
+        from integral_oda.archive.isla import isla_pointings
+
+        return take_pointings(root, isla_pointings())
+    if source not in ("isdc", "heasarc") and not source.startswith(("http://", "https://")):
+        return take_pointings(root, source)
+    from integral_oda.archive.fetch import fetch_mission_index
+    from integral_oda.archive.mirrors import TreeMirror, open_mirror
+
+    mirror = open_mirror(source)
+    assert isinstance(mirror, TreeMirror)
+    return fetch_mission_index(root, mirror)
 
 
 @archive_app.command("plan")
