@@ -162,6 +162,7 @@ def test_an_explicit_list_is_shown_with_what_is_known_of_it():
     assert [w.off_axis_deg is None for w in plan.windows] == [False, True, False]
     assert plan.windows[1].exposure_s is None
     assert "unknown" in plan.windows[1].text()
+    assert plan.text().endswith(", without 1 whose time or attitude is not known")
 
 
 def test_the_picture_shows_every_pointing():

@@ -165,9 +165,11 @@ class PointingPlan:
         """For people: one line a window, and the sums."""
         lines = [window.text() for window in self.windows]
         where = "" if self.target is None else f" of {self.target.name}"
+        unknown = sum(1 for window in self.windows if window.chosen and window.exposure_s is None)
         lines.append(
             f"{len(self.chosen)} of {len(self.windows)} science windows are taken: {self.ontime_s / 1000:.1f} ks, "
             f"exposure{where} {self.exposure_s / 1000:.1f} ks"
+            + (f", without {unknown} whose time or attitude is not known" if unknown else "")
         )
         return "\n".join(lines)
 

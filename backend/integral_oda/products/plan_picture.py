@@ -70,13 +70,14 @@ def _draw_sky(axes: Axes, plan: PointingPlan) -> None:
         windows = [w for w in plan.windows if w.chosen is chosen and w.ra_deg is not None]
         across, up = _offsets(windows, ra0, dec0)
         axes.scatter(across, up, s=22 if chosen else 10, zorder=3 if chosen else 2, **_style(windows, chosen=chosen))
-    for radius, form in ((_FULLY_CODED_DEG, "--"), (_ZERO_DEG, ":")):
+    for radius, form, label in ((_FULLY_CODED_DEG, "--", "fully coded"), (_ZERO_DEG, ":", "coded at all")):
         turn = np.linspace(0, 2 * np.pi, 181)
-        axes.plot(radius * np.cos(turn), radius * np.sin(turn), form, color="black", lw=0.8)
+        axes.plot(radius * np.cos(turn), radius * np.sin(turn), form, color="black", lw=0.8, label=label)
     axes.plot(0, 0, "+", color="#c8373a", ms=12, mew=1.8, zorder=4)
     drawn = np.concatenate([np.asarray(dots.get_offsets(), np.float64).ravel() for dots in axes.collections])
     reach = max(_ZERO_DEG, float(np.abs(drawn).max(initial=0.0))) * 1.05
     axes.set(xlim=(reach, -reach), ylim=(-reach, reach), aspect="equal")
+    axes.legend(loc="lower left", fontsize=8, framealpha=0.9)
     axes.set(xlabel=f"degrees east of RA {ra0:.3f}", ylabel=f"degrees north of Dec {dec0:+.3f}")
 
 
