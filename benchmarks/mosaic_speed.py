@@ -94,6 +94,17 @@ def as_hdus(flux: np.ndarray, variance: np.ndarray, exposure: np.ndarray, wcs: W
     return fits.HDUList(hdus)
 
 
+def with_pymosaic_healpix(some: list, _: WCS) -> object:
+    """The same sum with `pymosaic-fits` as it comes, on HEALPix pixels of 7 arcmin."""
+    from mosaic import HealpixMosaic, logger
+
+    logger.setLevel(logging.ERROR)
+    total = HealpixMosaic(nsides=512)
+    for image in some:
+        total.add(as_hdus(*image))
+    return total
+
+
 def with_pymosaic(some: list, wcs: WCS) -> object:
     """The same sum with `pymosaic-fits` on a grid of the same size."""
     from mosaic import FITsMosaic, logger
@@ -116,7 +127,12 @@ def compared(few: list, grid: SkyGrid, wcs: WCS) -> list[str]:
     for method in (Resampling.NEAREST, Resampling.SPLIT, Resampling.SPREAD):
         spent = least_seconds(lambda method=method: ours(few, grid, method), 3) / len(few)
         lines.append(f"| integral-oda, {method} | {spent * 1e3:.1f} | {spent / own:.2f} |")
-    for name, work in (("reproject (interp)", with_reproject), ("pymosaic-fits", with_pymosaic)):
+    others = (
+        ("reproject (interp)", with_reproject),
+        ("pymosaic-fits, its default", with_pymosaic_healpix),
+        ("pymosaic-fits, nearest pixel on the same grid", with_pymosaic),
+    )
+    for name, work in others:
         try:
             spent = least_seconds(lambda work=work: work(few, wcs), 2) / len(few)
         except ImportError:

@@ -4,8 +4,8 @@ import pytest
 
 from integral_oda.mosaics.keywords import software_of, summed_keywords
 
-FIRST = {"SWID": "066500280010", "TFIRST": 3.0, "TLAST": 3.5, "ONTIME": 100.0, "DEADC": 0.8, "CRABRATE": 120.0, "REVOL": 665,
-         "CREATOR": "ii_skyimage 5.4.4", "CONFIGUR": "latest_osa_sw_2015-11-10T03:50:02"}  # fmt: skip
+FIRST = {"SWID": "066500280010", "TFIRST": 3.0, "TLAST": 3.5, "ONTIME": 100.0, "DEADC": 0.8, "CRABRATE": 120.0,
+         "REVOL": 665, "CREATOR": "ii_skyimage 5.4.4", "CONFIGUR": "latest_osa_sw_2015-11-10T03:50:02"}  # fmt: skip
 SECOND = {**FIRST, "SWID": "066500290010", "TFIRST": 2.0, "TLAST": 2.5, "ONTIME": 300.0, "DEADC": 0.6, "REVOL": 666}
 
 

@@ -103,6 +103,8 @@ class Resampler:
         if method is Resampling.CUBIC:
             values = spline_filter(values, 3, output=np.float32, mode="mirror")
         self._stride = self.shape[1] + 2 * _PAD
+        # Single precision holds whole numbers up to 2**24.
+        self._whole = np.float32 if (self.shape[0] + 2 * _PAD) * self._stride < 2**24 else np.float64
         self._values = np.pad(values, _PAD, mode="reflect" if min(self.shape) > _PAD else "edge").ravel()
         self._root_weight = self._within_zeros(root_weight)
         self._exposure = self._within_zeros(np.where(used & np.isfinite(exposure), exposure, np.float32(0)))
@@ -116,8 +118,7 @@ class Resampler:
     def at(self, column: Array, row: Array) -> Resampled:
         """Values at columns and rows (0-based, fractional; NaN for nowhere), arrays of one shape."""
         rows, columns = self.shape
-        x = np.fmin(np.fmax(np.asarray(column, np.float32), -1), columns)
-        y = np.fmin(np.fmax(np.asarray(row, np.float32), -1), rows)
+        x, y = _within(column, columns), _within(row, rows)
         if self.method is Resampling.SPLIT:
             return self._split(x, y)
         nearest = self._index(np.rint(y), np.rint(x))
@@ -131,11 +132,11 @@ class Resampler:
 
     def _index(self, row: Array, column: Array) -> NDArray[np.intp]:
         """Place of whole rows and columns in the padded planes."""
-        flat = row.astype(np.intp)
-        flat += _PAD
+        flat: Array = row.astype(self._whole)
         flat *= self._stride
-        flat += (column + np.float32(_PAD)).astype(np.intp)
-        return flat
+        flat += column
+        flat += _PAD * (self._stride + 1)
+        return flat.astype(np.intp)
 
     def _spline(self, x: Array, y: Array) -> Array:
         below, left = np.floor(y), np.floor(x)
@@ -176,6 +177,12 @@ class Resampler:
         # Two sub-pixels of one line lie in one pixel half of the time.
         share = self._pixel_share * ((3 + self._neighbours) / 4) ** 2
         return Resampled(score, sum(roots) / seen, exposure, share)
+
+
+def _within(place: Array, size: int) -> Array:
+    """Places from -1 to ``size``, beyond which an image has nothing; NaN is nowhere too."""
+    inside = np.clip(np.asarray(place, np.float32), -1, size)
+    return np.nan_to_num(inside, nan=-1.0) if inside.size and np.isnan(inside.min()) else inside
 
 
 def _spline_weights(part: Array) -> list[Array]:
