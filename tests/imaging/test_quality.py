@@ -175,6 +175,7 @@ def test_a_window_in_order_is_kept_without_a_word():
         (("rate", "smallest"), 0.7, "keep", "warning", "varies"),
         (("rate", "chi2_reduced"), 28.0, "keep", "note", "chi2/dof 28.0"),
         (("modules", 3, "usable_fraction"), 0.0, "keep", "warning", "modules off: 3"),
+        (("modules", 5, "on_fraction"), 0.6, "keep", "warning", "module 5: on for 60 % of the good time"),
         (("modules", 3, "relative_rate"), 1.6, "keep", "warning", "module 3: rate 1.60"),
         (("modules", 3, "relative_rate"), 0.5, "keep", "warning", "module 3: rate 0.50"),
         (("modules", 5, "line_kev"), 60.2, "keep", "warning", "module 5: tungsten line shifted by +1.37 +- 0.10 keV"),

@@ -266,6 +266,8 @@ class Limits:
         Rate of a module's pixels over the median of the modules, or its inverse, that is worth a look.
     module_pixels : float
         Smallest usable share of a module: less is a module that is off.
+    module_on : float
+        Smallest share of the good time that a module is on: less is worth a look.
     gain_shift_kev : float
         Largest shift of a module's line, or of its spectrum against the other modules'.
     rate_chi2 : float
@@ -282,6 +284,7 @@ class Limits:
     rate_warning: float = 1.2
     module_ratio: float = 1.5
     module_pixels: float = 0.1
+    module_on: float = 0.95
     gain_shift_kev: float = 1.0
     rate_chi2: float = 5.0
     gap_fraction: float = 0.1
@@ -364,6 +367,8 @@ def _judge_modules(numbers: Mapping[str, Any], limits: Limits, found: _Findings)
         ratio, name = module["relative_rate"], f"module {module['number']}"
         if not 1 / limits.module_ratio < ratio < limits.module_ratio:
             found.add("warning", f"{name}: rate {ratio:.2f} times the median of the modules")
+        if module.get("on_fraction", 1.0) < limits.module_on:
+            found.add("warning", f"{name}: on for {100 * module['on_fraction']:.0f} % of the good time")
         unmeasured &= module["line_kev"] is None
         for shift, error, of in _shifts(module):
             if abs(shift) > limits.gain_shift_kev and abs(shift) > 3 * error:
