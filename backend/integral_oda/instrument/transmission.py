@@ -10,14 +10,14 @@ import numpy as np
 from integral_oda.arrays import Array
 from integral_oda.instrument.attitude import SKY_SHAPE, tangents_to_pixel
 
-__all__ = ["SupportTransmission", "nominal_systematic"]
+__all__ = ["MAPPED_SYSTEMATIC", "SupportTransmission", "nominal_systematic"]
 
 _DEPTH_AT_20_KEV = 0.16
 """Optical depth of the support at 20 keV: transmissions of 0.8 to 0.9 are told of it, and near 1 above 60 keV."""
 _DEPTH_POWER = -2.5
 _TREND, _TREND_ANGLE_DEG, _TREND_KEV = 0.2, 13.0, 27.0
 """Rates of the Crab in 20-35 keV, 2003 to 2017, corrected with OSA's maps, still rise by so much with the angle."""
-_MAPPED_SYSTEMATIC = 0.02
+MAPPED_SYSTEMATIC = 0.02
 """What is left with maps: the spread of corrected Crab rates over the fully coded field."""
 _FLOOR = 0.01
 
@@ -75,5 +75,5 @@ class SupportTransmission:
     def systematic(self, ty: float, tz: float) -> float:
         """Relative 1 sigma systematic of a flux from a direction."""
         if self.plane is not None:
-            return _MAPPED_SYSTEMATIC
+            return MAPPED_SYSTEMATIC
         return float(nominal_systematic(np.rad2deg(np.arctan(np.hypot(ty, tz))), self.energy_kev))

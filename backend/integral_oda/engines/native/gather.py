@@ -12,10 +12,12 @@ import numpy as np
 from integral_oda.catalog.reference import CatalogSource, reference_catalogue
 from integral_oda.engines.native.image import WindowImage, load_window_image, save_window_image
 from integral_oda.engines.native.mosaic_sum import PartialMosaic, WindowLists, add_up
+from integral_oda.instrument.transmission import MAPPED_SYSTEMATIC, nominal_systematic
 from integral_oda.mosaics.combine import mosaic_image
 from integral_oda.mosaics.sources import find_sources
 from integral_oda.products.sky_grid import SkyGrid, gnomonic_wcs
 from integral_oda.products.sky_image import SkyImage
+from integral_oda.products.source_list import Source
 
 __all__ = ["Mosaic"]
 
@@ -40,7 +42,8 @@ class Mosaic:
         extra = [CatalogSource(*place) for place in parameters["extra"]]
         catalogue = [*extra, *reference_catalogue()]
         found = find_sources(images, parameters["threshold"], catalogue, parameters["at"])
-        return WindowImage(images, found.sources, _with_null(found.noise, total.windows), total.left_out)
+        sources = [_with_systematic(source, total.windows) for source in found.sources]
+        return WindowImage(images, sources, _with_null(found.noise, total.windows), total.left_out)
 
     def save(self, value: WindowImage, folder: Path) -> None:
         """Write the mosaic as FITS and the rest as JSON."""
@@ -55,6 +58,21 @@ def _image(total: PartialMosaic, k: int, tangent: Sequence[float]) -> SkyImage:
     grid = SkyGrid(gnomonic_wcs(*tangent), total.sums[k].extent)
     image = mosaic_image(total.sums[k], grid, total.bands[k], [window.keywords[k] for window in total.windows])
     return replace(image, keywords={**image.keywords, "CREATOR": total.windows[0].keywords[k].get("CREATOR", "")})
+
+
+def _with_systematic(source: Source, windows: Sequence[WindowLists]) -> Source:
+    """The source with the systematic of the mask's support, as if all windows saw it at the edge of the full coding."""
+    mapped = all(str(window.keywords[0].get("IC_EFFI", "nominal")) != "nominal" for window in windows)
+    bands = []
+    for band in source.bands:
+        energy = float(np.sqrt(band.e1_kev * band.e2_kev))
+        share = MAPPED_SYSTEMATIC if mapped else float(nominal_systematic(_EDGE_OF_FIELD_DEG, energy))
+        bands.append(replace(band, flux_systematic=share * abs(band.flux)))
+    return replace(source, bands=tuple(bands))
+
+
+_EDGE_OF_FIELD_DEG = 6.0
+"""Half a diagonal of the fully coded field."""
 
 
 def _with_null(noise: Sequence[Mapping[str, Any]], windows: Sequence[WindowLists]) -> list[dict[str, Any]]:
