@@ -46,7 +46,7 @@ def test_errors_are_as_good_as_the_intervals():
 
 def test_without_skewness_the_interval_is_the_gaussian_one():
     moments = Moments(np.eye(2) * 4.0, np.zeros((2, 2)), np.zeros((2, 2)))
-    low, high = estimator_intervals(np.array([[10.0]]), np.array([[10.0, 1.0]]), moments, np.array([1e6]))
+    low, high = estimator_intervals(np.array([[10.0]]), [0], np.array([[10.0, 1.0]]), moments, np.array([1e6]))
     sigma = np.sqrt(4.0 * 10 / 1e6)
     assert low[:, 0, 0] == pytest.approx([10 - sigma, 10 - 2 * sigma], rel=1e-4)
     assert high[:, 0, 0] == pytest.approx([10 + sigma, 10 + 2 * sigma], rel=1e-4)

@@ -8,7 +8,7 @@ of events the quantile expansion ends, and the profile of the Poisson likelihood
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,13 +33,17 @@ class Moments:
     fourth: Array
 
 
-def estimator_intervals(rates: Array, assumed: Array, moments: Moments, live_s: Array) -> tuple[Array, Array]:
+def estimator_intervals(
+    rates: Array, sources: Sequence[int], assumed: Array, moments: Moments, live_s: Array
+) -> tuple[Array, Array]:
     """Neyman intervals of the rates of a linear estimator.
 
     Parameters
     ----------
     rates : ndarray
-        ``(n_bins, n_sources)`` as estimated.
+        ``(n_bins, n)`` of some sources as estimated.
+    sources : sequence of int
+        Their columns in what follows.
     assumed : ndarray
         ``(n_bins, n_sources + 1)`` rates of the sources and the relative background that the noise is made with.
     moments : Moments
@@ -49,19 +53,19 @@ def estimator_intervals(rates: Array, assumed: Array, moments: Moments, live_s: 
     Returns
     -------
     low, high : ndarray
-        ``(2, n_bins, n_sources)`` for the two `LEVELS`; a rate is in its interval when the estimate lies between the
+        ``(2, n_bins, n)`` for the two `LEVELS`; a rate is in its interval when the estimate lies between the
         quantiles of the distribution it gives.
     """
     shape = (len(LEVELS), *rates.shape)
     low, high = np.empty(shape), np.empty(shape)
-    for source in range(rates.shape[1]):
+    for place, source in enumerate(sources):
         others = np.delete(assumed, source, axis=1)
         bases = [np.delete(m, source, axis=0)[:, source] for m in (moments.second, moments.third, moments.fourth)]
         fixed = [others @ base for base in bases]
         own = [m[source, source] for m in (moments.second, moments.third, moments.fourth)]
         for level, sigmas in enumerate(LEVELS):
-            low[level, :, source] = _meets(rates[:, source], sigmas, fixed, own, live_s)
-            high[level, :, source] = _meets(rates[:, source], -sigmas, fixed, own, live_s)
+            low[level, :, place] = _meets(rates[:, place], sigmas, fixed, own, live_s)
+            high[level, :, place] = _meets(rates[:, place], -sigmas, fixed, own, live_s)
     return low, high
 
 

@@ -7,6 +7,7 @@ plain sum of one weight an event.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,6 +118,7 @@ def fit_bins(
     pixel_of_event: IntArray,
     live_time_s: Array,
     relative_live_time: Array | None = None,
+    wanted: Sequence[int] | None = None,
 ) -> BinnedRates:
     """Apply an estimator to the events of every bin.
 
@@ -129,6 +131,8 @@ def fit_bins(
         ``(n_bins,)``; NaN rates where it is 0.
     relative_live_time : ndarray, optional
         ``(n_events,)`` live time of the event's module in its bin over ``live_time_s``; 1 unless given.
+    wanted : sequence of int, optional
+        Sources that the result is about, in this order; all unless given.
 
     Returns
     -------
@@ -144,9 +148,10 @@ def fit_bins(
     moments = estimator.moments()
     level = _local_level(rates[:, -1], counts, live_time_s)
     assumed = _believed(rates, estimator, moments, level, live)
-    errors = np.sqrt(assumed @ moments.second / live[:, None])
-    low, high = estimator_intervals(rates[:, :-1], assumed, moments, live)
-    return BinnedRates(rates[:, :-1], errors[:, :-1], low, high, rates[:, -1], errors[:, -1], counts)
+    asked = list(range(len(estimator.fluxes)) if wanted is None else wanted)
+    errors = np.sqrt(assumed @ moments.second[:, [*asked, -1]] / live[:, None])
+    low, high = estimator_intervals(rates[:, asked], asked, assumed, moments, live)
+    return BinnedRates(rates[:, asked], errors[:, :-1], low, high, rates[:, -1], errors[:, -1], counts)
 
 
 def _sums(

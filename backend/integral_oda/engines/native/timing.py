@@ -42,6 +42,9 @@ __all__ = ["JoinLcr", "Lcr", "State", "load_light_curves", "save_light_curves", 
 _TOUCHING_S = 1e-3
 _CURVES_FILE = "curves.json"
 _BURST_LOSSES = 0.05
+MOST_BINS = 20_000_000
+"""Bins times sources that one window's light curves may have: some 3 GB."""
+BINS_AT_ONCE = 200_000
 MOST_BLOCK_BINS = 20000
 """Fine bins that Bayesian blocks are sought in; the search takes the square of their number."""
 
@@ -223,6 +226,24 @@ def _block_edges(window: Window, fit: WindowFit, edges: Array) -> Array:
 
 def fit_window(window: Window, fit: WindowFit, edges: Array) -> list[LightCurve]:
     """Light curves of the wanted sources of a fit in the bins of one window."""
+    if (len(edges) - 1) * len(fit.wanted) > MOST_BINS:
+        raise DataError(
+            f"science window {window.events.header.get('SWID', '')}: {len(edges) - 1} bins of {len(fit.wanted)} "
+            f"sources are more than {MOST_BINS}; name one source, or take longer bins"
+        )
+    starts = range(0, len(edges) - 1, BINS_AT_ONCE)
+    pieces = [_fit_some_bins(window, fit, edges[k : k + BINS_AT_ONCE + 1]) for k in starts]
+    return [_one_behind_another(list(parts)) for parts in zip(*pieces, strict=True)]
+
+
+def _one_behind_another(pieces: Sequence[LightCurve]) -> LightCurve:
+    if len(pieces) == 1:
+        return pieces[0]
+    columns: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in pieces]) for name in bin_columns()}
+    return replace(pieces[0], **columns)
+
+
+def _fit_some_bins(window: Window, fit: WindowFit, edges: Array) -> list[LightCurve]:
     good_s = good_time_per_bin(edges, window.intervals)
     fraction = live_in_bins(window.events, window.good, window.dead, edges)
     mean = fraction.mean(axis=0)
@@ -232,10 +253,10 @@ def fit_window(window: Window, fit: WindowFit, edges: Array) -> list[LightCurve]
     bins, pixel, module = bins[inside], chosen.pixel[inside], chosen.module[inside]
     relative = (fraction / np.maximum(mean, 1e-9))[module, bins]
     live_s = good_s * mean
-    binned = fit_bins(fit.estimator, bins, pixel, live_s, relative)
+    binned = fit_bins(fit.estimator, bins, pixel, live_s, relative, fit.wanted)
     binned = _with_few_counts(fit, binned, bins, pixel, live_s)
     flag = _flags(window, edges, binned.counts, mean)
-    return [_curve(window, fit, binned, k, edges, good_s, live_s, flag) for k in fit.wanted]
+    return [_curve(window, fit, binned, k, edges, good_s, live_s, flag) for k in range(len(fit.wanted))]
 
 
 def _with_few_counts(
@@ -250,11 +271,13 @@ def _with_few_counts(
     number = np.cumsum(few) - 1
     bins, pixel = number[bins[of_few]], pixel[of_few]
     mean = np.clip(fit.fluxes, 0.0, None)
-    for k in fit.wanted:
+    for place, k in enumerate(fit.wanted):
         others = fit.estimator.background + fit.estimator.shadows @ np.where(np.arange(len(mean)) == k, 0.0, mean)
         signal = fit.estimator.shadows[:, k]
         totals = (float(signal.sum()), others.sum() * np.ones(int(few.sum())))
-        low[:, few, k], high[:, few, k] = poisson_intervals(signal[pixel], others[pixel], bins, live_s[few], totals)
+        low[:, few, place], high[:, few, place] = poisson_intervals(
+            signal[pixel], others[pixel], bins, live_s[few], totals
+        )
     return replace(binned, low=low, high=high)
 
 
@@ -275,7 +298,7 @@ def _curve(
     window: Window,
     fit: WindowFit,
     binned: BinnedRates,
-    k: int,
+    place: int,
     edges: Array,
     good_s: Array,
     live_s: Array,
@@ -284,9 +307,10 @@ def _curve(
     seen = good_s > 0
     width = np.diff(edges) * DAY_S
     level = float(fit.estimator.background.sum())
-    common, rate = fit.common_error[k], binned.rate[:, k]
-    low, high = _widened(rate, binned.low[:, :, k], common), _widened(rate, binned.high[:, :, k], common)
-    error = np.hypot(binned.error[:, k], common)
+    k = fit.wanted[place]
+    common, rate = fit.common_error[k], binned.rate[:, place]
+    low, high = _widened(rate, binned.low[:, :, place], common), _widened(rate, binned.high[:, :, place], common)
+    error = np.hypot(binned.error[:, place], common)
     mcrab = 1000 / crab_rate(fit.band)
     columns = {
         "time_ijd": (edges[:-1] + edges[1:]) / 2,
