@@ -261,6 +261,8 @@ def _spectrum(query: SpectrumQuery, subject: _Subject) -> Node:
     low, high = ENERGY_RANGE_KEV
     if query.method == "mosaic":
         edges = [e for e in edges if low <= e <= high]
+    if query.engine == "osa":
+        return _osa(query, subject).spectra(edges, query.group, subject.asked)
     graph = spectrum_graph if query.method == "fit" else mosaic_spectrum_graph
     return graph(subject.archive, subject.windows, edges, query.group, subject.asked, subject.extra, subject.time)
 
@@ -288,10 +290,10 @@ def refuse_engine(query: Query) -> None:
             raise RequestError("engine_for", ", ".join(query.engine_for), "single steps can be left to native where "
                                "the engine is osa: --engine osa --engine-for MOSAIC=native")  # fmt: skip
         return
-    if isinstance(query, QualityQuery | BackgroundQuery | SpectrumQuery):
-        raise RequestError(
-            "engine", query.engine, "quality page, background map and spectra are made by the engine native"
-        )
+    if isinstance(query, QualityQuery | BackgroundQuery):
+        raise RequestError("engine", query.engine, "quality page and background map are made by the engine native")
+    if isinstance(query, SpectrumQuery) and (query.engine == "mmoda" or query.method == "mosaic"):
+        raise RequestError("engine", query.engine, "spectra are made by native, and by osa with the method fit")
     if getattr(query, "background", None) is not None:
         raise RequestError("background", query.background, "only the engine native takes background maps")  # type: ignore[attr-defined]
     for name in ("phase", "rate_range", *(["gti"] if query.engine == "mmoda" else [])):

@@ -15,6 +15,7 @@ from integral_oda.cli.benchmark import benchmark_app
 from integral_oda.cli.cache import cache_app
 from integral_oda.cli.calibrate import calibrate_app
 from integral_oda.cli.catalog import catalog_app
+from integral_oda.cli.compare import compare_command
 from integral_oda.cli.crate import rerun_command
 from integral_oda.cli.fit import fit_command
 from integral_oda.cli.image import image_command
@@ -22,7 +23,7 @@ from integral_oda.cli.instrument import ic_app
 from integral_oda.cli.jobs import jobs_app
 from integral_oda.cli.light_curve import light_curve_command
 from integral_oda.cli.mosaic import mosaic_command
-from integral_oda.cli.osa import osa_app
+from integral_oda.cli.osa import import_command, osa_app
 from integral_oda.cli.page import app_command
 from integral_oda.cli.quality import inspect_command
 from integral_oda.cli.serve import serve_command
@@ -53,6 +54,8 @@ app.command("lightcurve")(light_curve_command)
 app.command("spectrum")(spectrum_command)
 app.command("fit")(fit_command)
 app.command("inspect")(inspect_command)
+app.command("compare")(compare_command)
+app.command("import")(import_command)
 app.command("rerun")(rerun_command)
 app.command("app")(app_command)
 app.command("serve")(serve_command)

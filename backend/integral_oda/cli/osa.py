@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from integral_oda.cli.options import ArchiveRoot
+from integral_oda.cli.options import ArchiveRoot, AsJson, OutFolder, StoreRoot
 from integral_oda.errors import UnavailableError
 
-__all__ = ["osa_app"]
+__all__ = ["import_command", "osa_app"]
 
 osa_app = typer.Typer(help="The Offline Science Analysis, where it is installed.", no_args_is_help=True)
 
@@ -37,3 +39,24 @@ def check_command(
     if missing:
         raise UnavailableError(f"engine osa cannot run: {len(missing)} of {len(requirements)} things are missing")
     typer.echo("engine osa can run")
+
+
+def import_command(
+    observation: Annotated[Path, typer.Argument(metavar="OBS", help="OSA observation directory, or one file of it.")],
+    out: OutFolder,
+    store: StoreRoot = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read the products of an existing OSA observation directory: images, source lists, spectra, light curves, PIFs."""
+    from integral_oda.cli.way import check_output
+    from integral_oda.observation_import import import_observation
+
+    check_output(out)
+    summary = import_observation(observation, out, store)
+    for left in summary["left_out"]:
+        typer.echo(f"left out: {left['folder']}: {left['reason']}", err=True)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    for name in summary["files"]:
+        typer.echo(out / name)

@@ -90,8 +90,8 @@ class Way:
     def _write(self, query: Query) -> dict[str, Any]:
         from integral_oda.analysis import analyse
 
-        with self._executor() as executor:
-            products = analyse(query, self.archive, self.store, self._listener(), strict=self.strict, executor=executor)
+        with self.executor() as executor:
+            products = analyse(query, self.archive, self.store, self.listener(), strict=self.strict, executor=executor)
         products.write(self.out)
         if self.crate:
             from integral_oda.crate import make_crate
@@ -103,13 +103,15 @@ class Way:
             typer.echo(json.dumps(products.summary, indent=2))
         return products.summary
 
-    def _listener(self) -> Listener:
+    def listener(self) -> Listener:
+        """What is told of every step."""
         from integral_oda.workflow.progress import silent
 
         return silent if self.as_json or not sys.stderr.isatty() else _progress_line
 
     @contextmanager
-    def _executor(self) -> Iterator[Executor | None]:
+    def executor(self) -> Iterator[Executor | None]:
+        """How the steps are carried out: None for this process, else a cluster's, closed afterwards."""
         if self.jobs is None and self.scheduler is None:
             yield None
             return

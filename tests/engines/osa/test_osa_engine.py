@@ -10,7 +10,9 @@ from astropy.io import fits
 from osa_doubles import complete_archive
 
 from integral_oda.analysis import analyse, plan_query
-from integral_oda.query import ImageQuery, LightCurveQuery
+from integral_oda.products.response_file import read_response
+from integral_oda.products.spectrum import read_spectrum
+from integral_oda.query import ImageQuery, LightCurveQuery, SpectrumQuery
 
 BAND = (28.0, 80.0)
 THRESHOLD = 5.0
@@ -95,6 +97,17 @@ def test_light_curves_are_the_native_engines(made, osa, time_bin, executable):
     assert ours.name == native.name == "Crab"
     for column in ("time_ijd", "width_s", "rate", "error", "fractional_exposure", "counts", "background"):
         np.testing.assert_array_equal(getattr(ours, column), getattr(native, column), err_msg=column)
+
+
+def test_spectra_are_the_native_engines_with_their_responses(made):
+    query = SpectrumQuery(scw_list=made.windows, src_name="Crab", channels=256)
+    ours, native = (made(query, engine=engine) for engine in ("osa", "native"))
+    spectrum, other = (read_spectrum(p.folder / "isgri_spectrum_Crab.fits") for p in (ours, native))
+    for column in ("rate", "stat_error", "quality"):
+        np.testing.assert_allclose(getattr(spectrum, column), getattr(other, column), rtol=1e-6, err_msg=column)
+    assert spectrum.exposure_s == pytest.approx(other.exposure_s)
+    areas = [read_response(p.folder / "isgri_rmf_Crab.fits", p.folder / "isgri_arf_Crab.fits") for p in (ours, native)]
+    np.testing.assert_allclose(areas[0].matrix, areas[1].matrix, rtol=1e-5, atol=1e-4)
 
 
 def prospects(made, query, store):
@@ -243,3 +256,47 @@ def test_two_versions_of_osa_give_a_product_each(osa, osa_archive, monkeypatch, 
         assert summary["query"]["osa_version"] == version
         energy = next(call["parameters"] for call in calls if call["name"] == "ibis_isgr_energy")
         assert ("supGDOL" in energy) is (version == "10.2")
+
+
+def test_engines_are_compared_on_one_query(made, osa, store, monkeypatch, capsys, tmp_path):
+    import sys
+
+    from integral_oda.cli import main
+
+    monkeypatch.setattr(sys, "argv", [
+        *("integral-oda", "compare", "--scw-list", made.windows[0], "--archive", str(made.root), "--store", str(store)),
+        *("--product", "image", "--product", "lightcurve", "--source", "Crab", "--time-bin", "100", "--threshold", "5"),
+        *("--engines", "native,osa", "--out", str(tmp_path / "out")),
+    ])  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0, capsys.readouterr().err
+    report = json.loads((tmp_path / "out" / "compare.json").read_text())
+    image, curve = report["comparisons"]
+    assert [source["name"] for source in image["sources"]][:2] == ["Crab", "NEW_1"]
+    for source in image["sources"]:
+        assert source["bands"][0]["ratio"] == pytest.approx(1, rel=1e-5)
+        assert source["separation_arcmin"] == pytest.approx(0, abs=1e-3)
+    (numbers,) = curve["curves"].values()
+    assert (numbers["bins"], numbers["ratio"], numbers["chi2"]) == (4, pytest.approx(1), pytest.approx(0))
+    page = (tmp_path / "out" / "compare.html").read_text()
+    assert all(name in page and (tmp_path / "out" / name).is_file() for name in curve["pictures"])
+    assert (tmp_path / "out" / "osa" / "image" / "mosaic.fits").is_file()
+
+
+def test_a_comparison_needs_all_its_engines(no_osa, osa_archive, monkeypatch, capsys, tmp_path):
+    import sys
+
+    from integral_oda.cli import main
+
+    root, windows = osa_archive
+    line = ["integral-oda", "compare", "--scw-list", windows[0], "--archive", str(root), "--out", str(tmp_path / "out")]
+    for engines, status, told in (("native,osa", 1, "OSA is not here"), ("native", 2, "engines = native: two or more"),
+                                  ("native,idl", 2, "engines = native,idl")):  # fmt: skip
+        monkeypatch.setattr(sys, "argv", [*line, "--engines", engines])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        err = capsys.readouterr().err.splitlines()
+        assert (ended.value.code, len(err)) == (status, 1)
+        assert told in err[0]
+        assert not (tmp_path / "out").exists()

@@ -29,10 +29,12 @@ from integral_oda.products.spectrum_picture import draw_spectrum
 from integral_oda.spectra.binning import group_channels, rebin_matrix
 from integral_oda.spectra.summing import sum_spectra, window_weight
 
-__all__ = ["PackMosaicSpectrum", "PackSpectra", "SourceSpectrum"]
+__all__ = ["PackMosaicSpectrum", "PackSpectra", "SourceSpectrum", "made_elsewhere", "save_spectra"]
 
 WEIGHT_KEV = (20.0, 100.0)
 """Energies whose error weighs a window in the sum."""
+BAD = 1
+"""OGIP's quality of a channel that holds nothing."""
 _TOTALS = ("ONTIME", "EXPOSURE", "TELAPSE")
 _FORM: ResponseForm = "OSA10"
 
@@ -73,7 +75,7 @@ class PackSpectra:
 
     def save(self, value: list[SourceSpectrum], folder: Path) -> None:
         """Write the product files."""
-        _save(value, folder)
+        save_spectra(value, folder)
 
     def load(self, folder: Path) -> Path:
         """Give the folder of the product files."""
@@ -106,7 +108,7 @@ class PackMosaicSpectrum:
 
     def save(self, value: list[SourceSpectrum], folder: Path) -> None:
         """Write the product files."""
-        _save(value, folder)
+        save_spectra(value, folder)
 
     def load(self, folder: Path) -> Path:
         """Give the folder of the product files."""
@@ -131,6 +133,32 @@ class _Part:
         inside = (edges[:-1] >= WEIGHT_KEV[0]) & (edges[1:] <= WEIGHT_KEV[1]) & np.isfinite(self.rate)
         inside &= edges[:-1] >= spectral_epoch(self.revolution).usable_kev
         return window_weight(self.covariance, inside)
+
+
+def made_elsewhere(spectrum: Spectrum, response: Response, edges: Array, group: float) -> SourceSpectrum:
+    """Spectrum of a file, OSA's for one, with its own response in the channels that are wanted.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        In the channels of the response.
+    response : Response
+    edges : ndarray
+        ``(n + 1,)`` keV, among the edges of those channels.
+    group : float
+        Significance of a bin in the file's grouping.
+    """
+    fine = response.channel_edges_kev
+    known = np.isfinite(spectrum.rate) & np.isfinite(spectrum.stat_error) & (spectrum.quality != BAD)
+    rate = np.where(known, spectrum.rate, np.nan)
+    covariance = np.diag(np.where(known, spectrum.stat_error, 0.0) ** 2)
+    keywords = {"EXPOSURE": spectrum.exposure_s, **spectrum.keywords}
+    place = (spectrum.name, spectrum.ra_deg, spectrum.dec_deg)
+    flux, spread = rate, covariance
+    if not np.array_equal(fine, edges):
+        flux, spread = _rebinned(rate, covariance, fine, edges)
+    made = replace(_spectrum(place, flux, spread, edges, keywords, group), covariance=None)
+    return SourceSpectrum(made, response.rebinned(edges), [], _bands(rate, covariance, fine))
 
 
 def _revolution(keywords: Mapping[str, Any]) -> int:
@@ -267,7 +295,8 @@ def _bands(rate: Array, covariance: Array, edges: Array) -> list[dict[str, float
     return bands
 
 
-def _save(value: Sequence[SourceSpectrum], folder: Path) -> None:
+def save_spectra(value: Sequence[SourceSpectrum], folder: Path) -> None:
+    """Write PHA, ARF, RMF and picture of every source, PHA II of its windows, and the lists of the summary."""
     written: dict[int, Path] = {}
     for item in value:
         label = file_label(item.spectrum.name)

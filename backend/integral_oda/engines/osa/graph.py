@@ -42,6 +42,10 @@ def _step(name: str, carrier: str, executables: str, *raw: str, tolerant: bool =
     return _Step(DeclaredStep(name, "1", f"{_OSA}.{carrier}", tolerant), tuple(executables.split()), raw)
 
 
+def _product(name: str, carrier: str) -> _Step:
+    return _Step(DeclaredStep(name, "1", f"{_OSA}.{carrier}", product=True), (), ())
+
+
 _STEPS = {
     "COR": _step("COR", "window:Cor", "ibis_isgr_energy ibis_isgr_evts_tag", *_RAW, "switch"),
     "GTI": _step("GTI", "window:Gti", "og_create gti_user ibis_gti", *_RAW, *_ATTITUDE),
@@ -65,9 +69,12 @@ _STEPS = {
                    "switch"),
     "SPE_SUM": _step("SPE_SUM", "sources:PickSpe", "spe_pick", tolerant=True),
     "LCR_JOIN": _step("LCR_JOIN", "sources:PickLcr", "lc_pick", tolerant=True),
+    "PACK_SPE": _product("PACK_SPE", "interchange:PackSpectra"),
     "READ_IMA": _step("READ_IMA", "interchange:ReadImage", ""),
     "READ_LCR": _step("READ_LCR", "interchange:ReadLightCurves", ""),
 }  # fmt: skip
+_LIST_BAND = EnergyBand(28.0, 80.0)
+"""Band of the images whose sources have their spectra extracted."""
 _EITHER_ENGINE = ("MOSAIC", "LCR_JOIN")
 
 
@@ -154,6 +161,23 @@ class OsaGraph:
             return native.packed_light_curves(native.gathered_light_curves(read))
         joined = self._node("LCR_JOIN", "all", curves, {"source": reading["source"]})
         return native.packed_light_curves(self._node("READ_LCR", "all", [joined], reading))
+
+    def spectra(self, edges_kev: Sequence[float], group: float, source: Position | None) -> Node:
+        """Node of the spectra, of one source or of all that the images show.
+
+        Parameters
+        ----------
+        edges_kev : sequence of float
+            Of the channels.
+        group : float
+            Significance of a bin in the file's grouping.
+        source : tuple or None
+            Name, RA, Dec (degrees).
+        """
+        extra = {"extra": [list(source)] if source else []}
+        spectra = [self._spectra(scw, self._image(scw, [_LIST_BAND], 5.0), extra) for scw in self.windows]
+        summed = self._node("SPE_SUM", "all", spectra, {"source": source[0] if source else None})
+        return self._node("PACK_SPE", "all", [summed], {"edges": list(edges_kev), "group": group})
 
     def _image(self, scw: str, bands: Sequence[EnergyBand], threshold: float) -> Node:
         binned = {"level": "BIN_I", "bands": _lists(bands)}

@@ -10,19 +10,22 @@ from typing import Any
 import numpy as np
 
 from integral_oda.engines.native.image import WindowImage, asdict_band, load_window_image, save_window_image
+from integral_oda.engines.native.spectra_sum import SourceSpectrum, made_elsewhere, save_spectra
 from integral_oda.engines.native.timing import load_light_curves, save_light_curves
 from integral_oda.engines.osa.images import MOSAIC_FILE, SKY_FILE, SOURCES_FILE
-from integral_oda.engines.osa.sources import LCR_FILE
+from integral_oda.engines.osa.sources import ARF_END, LCR_FILE, PHA_END, RMF_ENDS
 from integral_oda.engines.osa.workspace import OsaFiles
 from integral_oda.errors import DataError
 from integral_oda.imaging.search import FLOOR_90_ARCMIN, osa_radius_arcmin
 from integral_oda.instrument.attitude import separation_deg
 from integral_oda.products.light_curve import LightCurve, read_light_curves
 from integral_oda.products.photometry import source_band
+from integral_oda.products.response_file import read_response
 from integral_oda.products.sky_image import SkyImage, read_sky_images
 from integral_oda.products.source_list import Source, read_source_list
+from integral_oda.products.spectrum import read_spectrum
 
-__all__ = ["ReadImage", "ReadLightCurves", "read_window_image"]
+__all__ = ["PackSpectra", "ReadImage", "ReadLightCurves", "read_window_image"]
 
 _MASKED_PIXELS = 5.0
 _NOISE_VARIANCE_RANGE = 50.0
@@ -114,7 +117,7 @@ def _forced(images: Sequence[SkyImage], listed: Sequence[Source], name: str, ra:
 
 
 def _noise(image: SkyImage, sources: Sequence[Source]) -> dict[str, Any]:
-    """Noise of the significance map away from the sources; its null is 1, as OSA's variance is Poisson's."""
+    """Noise of the significance map away from the sources; what Poisson draws would give is not known."""
     region = image.observed & np.isfinite(image.significance)
     if not region.any():
         raise DataError(f"the image in {image.band} keV has no observed pixel")
@@ -125,7 +128,7 @@ def _noise(image: SkyImage, sources: Sequence[Source]) -> dict[str, Any]:
         **asdict_band(image.band),
         "significance_mean": float(values.mean()),
         "significance_sigma": float(values.std()),
-        "null_sigma": 1.0,
+        "null_sigma": None,
         "largest_excess": float(values.max()),
         "sources_masked": len(sources),
     }
@@ -169,3 +172,32 @@ class ReadLightCurves:
     def load(self, folder: Path) -> list[LightCurve]:
         """Read the FITS files."""
         return load_light_curves(folder)
+
+
+class PackSpectra:
+    """Product files of the spectra that spe_pick has summed, with their responses, in the channels that are wanted."""
+
+    def compute(
+        self, inputs: Sequence[OsaFiles], parameters: Mapping[str, Any], raw: Mapping[str, Path]
+    ) -> list[SourceSpectrum]:
+        """Read spectrum, matrix and area of every source."""
+        (files,) = inputs
+        edges, group = np.array(parameters["edges"], dtype=float), float(parameters["group"])
+        made = []
+        for name in (n for n in files.names if n.endswith(PHA_END)):
+            root = name.removesuffix(PHA_END)
+            matrix = next((n for end in RMF_ENDS if (n := root + end) in files.names), None)
+            if matrix is None:
+                raise DataError(f"{name}: spe_pick wrote no response beside it")
+            area = files.path(root + ARF_END) if root + ARF_END in files.names else None
+            response = read_response(files.path(matrix), area)
+            made.append(made_elsewhere(read_spectrum(files.path(name)), response, edges, group))
+        return made
+
+    def save(self, value: list[SourceSpectrum], folder: Path) -> None:
+        """Write the product files."""
+        save_spectra(value, folder)
+
+    def load(self, folder: Path) -> Path:
+        """Give the folder of the product files."""
+        return folder

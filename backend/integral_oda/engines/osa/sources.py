@@ -21,9 +21,24 @@ from integral_oda.engines.osa.workspace import OsaFiles
 from integral_oda.errors import DataError
 from integral_oda.products.light_curve import file_label
 
-__all__ = ["LCR_FILE", "PIF_FILE", "SPECTRUM_FILE", "Lcr", "Light", "PickLcr", "PickSpe", "Spe"]
+__all__ = [
+    "ARF_END",
+    "LCR_FILE",
+    "PHA_END",
+    "PIF_FILE",
+    "RMF_ENDS",
+    "SPECTRUM_FILE",
+    "Lcr",
+    "Light",
+    "PickLcr",
+    "PickSpe",
+    "Spe",
+]
 
 SPECTRUM_FILE, PIF_FILE, LCR_FILE = "isgri_spectrum.fits", "isgri_pif.fits", "isgri_lcr.fits"
+PHA_END, ARF_END = "_sum_pha.fits", "_sum_arf.fits"
+RMF_ENDS = ("_sum_rmf.fits", "_sum_rbn_rmf.fits")
+"""Ends of the names that spe_pick gives to spectrum, area and matrix."""
 _LIST = "source_list.fits"
 _ATTENUATION = ("mask", "tungAtt", "aluAtt", "leadAtt")
 
@@ -171,4 +186,4 @@ class PickSpe(_Pick):
         whole = self.groups(call)
         for name in self.names(call):
             root = f"spe_{file_label(name)}"
-            call.work.run("spe_pick", (f"{root}_sum_pha.fits",), group=f"{whole}[1]", source=name, rootname=root)
+            call.work.run("spe_pick", (root + PHA_END,), group=f"{whole}[1]", source=name, rootname=root)

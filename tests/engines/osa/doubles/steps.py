@@ -17,12 +17,20 @@ from astropy.io import fits
 from frame import Fault, Group, split_dol
 
 from integral_oda.archive.tree import Archive
-from integral_oda.engines.native.graph import Curves, TimeSelection, gathered_images, image_graph, light_curve_graph
+from integral_oda.engines.native.graph import (
+    Curves,
+    TimeSelection,
+    gathered_images,
+    image_graph,
+    light_curve_graph,
+    spectrum_graph,
+)
 from integral_oda.engines.native.timing import JoinLcr
 from integral_oda.instrument.attitude import Attitude, separation_deg
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.products.light_curve import read_light_curves, write_light_curve
+from integral_oda.spectra.binning import channel_edges
 from integral_oda.workflow.executor import execute
 from integral_oda.workflow.graph import walk
 from integral_oda.workflow.store import Store
@@ -407,7 +415,8 @@ def _mosaic(double, groups):
         ):
             raise Fault(-122203, f"{group.path}: image of {state['scw']}")
     images = [steps_named(image_nodes(state, state["threshold"]), "IMA")[0] for state in states]
-    (mosaic,) = values(double, [gathered_images(Archive(states[0]["archive"]), images)])
+    archive = Archive(states[0]["archive"])
+    (mosaic,) = values(double, [gathered_images(archive, images, float(double["MinNewSouSnr"]))])
     kinds = ("INTENSITY", "VARIANCE", "SIGNIFICANCE", "EXPOSURE")
     members = plane_hdus(mosaic, "ISGR-MOSA-IMA", kinds)
     write_index(output(double["outMosIma"], "ISGR-MOSA-IMA-IDX"), "ISGR-MOSA-IMA-IDX", members)
@@ -528,20 +537,55 @@ def ii_spectra_extract(double):
     target = output(double["outPif"], "ISGR-PIF.-SHD-IDX")
     write_index(target, "ISGR-PIF.-SHD-IDX", pifs, state)
     fits.append(target, rows, fits.Header({"EXTNAME": "SOURCES"}))
-    spectra = [spectrum_hdu(row, double) for row in rows]
-    write_index(output(double["outSpec"], "ISGR-EVTS-SPE-IDX"), "ISGR-EVTS-SPE-IDX", spectra)
+    spectra = []
+    for row in rows:
+        name = str(row["NAME"]).strip()
+        (window,) = values(double, steps_named(spectrum_nodes(state, name, row), "SPE"))
+        spectra.append(spectrum_hdu(name, window))
+    target = output(double["outSpec"], "ISGR-EVTS-SPE-IDX")
+    write_index(target, "ISGR-EVTS-SPE-IDX", spectra, state)
 
 
-def spectrum_hdu(row, double):
-    channels = fits.getdata(split_dol(double["idx_isgrResp"])[0], 1)
+def spectrum_nodes(state, name, row):
+    source = (name, float(row["RA_OBJ"]), float(row["DEC_OBJ"]))
+    edges = [float(edge) for edge in channel_edges(256)]
+    windows = [state["scw"]] if isinstance(state["scw"], str) else state["scw"]
+    graph = spectrum_graph(Archive(state["archive"]), windows, edges, 0.0, source, time=time_of(state))
+    return list(walk([graph]))
+
+
+def spectrum_hdu(name, window):
     columns = [
-        fits.Column("CHANNEL", "1I", array=np.arange(len(channels))),
-        fits.Column("RATE", "1E", array=np.zeros(len(channels))),
-        fits.Column("STAT_ERR", "1E", array=np.ones(len(channels))),
+        fits.Column("CHANNEL", "1I", array=np.arange(window.flux.shape[1])),
+        fits.Column("RATE", "1E", array=window.flux[0]),
+        fits.Column("STAT_ERR", "1E", array=np.sqrt(np.diag(window.covariance[0]))),
     ]
     table = fits.BinTableHDU.from_columns(columns, name="ISGR-EVTS-SPE")
-    table.header["NAME"] = str(row["NAME"]).strip()
+    table.header.update({"NAME": name, "RA_OBJ": window.ra_deg[0], "DEC_OBJ": window.dec_deg[0]})
     return table
+
+
+def spe_pick(double):
+    _, groups = whole_group(double, "group")
+    begin(double, groups[0])
+    states = []
+    for group in groups:
+        group.require(["ISGR-EVTS-SPE-IDX", "AUXL-TCOR-HIS"], IMA, "BIN_I")
+        path = group.member("ISGR-EVTS-SPE-IDX")
+        with fits.open(path) as hdus:
+            found = [hdu.header for hdu in hdus[2:] if hdu.header.get("NAME") == double["source"]]
+        if found:
+            states.append(state_of(path))
+    if not states:
+        raise Fault(-1, f"no spectrum of {double['source']}")
+    row = {"RA_OBJ": found[0]["RA_OBJ"], "DEC_OBJ": found[0]["DEC_OBJ"]}
+    together = {**states[0], "scw": [state["scw"] for state in states], "good_time": []}
+    target = steps_named(spectrum_nodes(together, double["source"], row), "PACK_SPE")
+    store = Store(double.root / "native-store")
+    folder = store.find(execute(target, store).key(target[0]))
+    for kind, ending in (("spectrum", "pha"), ("rmf", "rmf"), ("arf", "arf")):
+        (path,) = folder.glob(f"isgri_{kind}_*.fits")
+        Path(f"{double['rootname']}_sum_{ending}.fits").write_bytes(path.read_bytes())
 
 
 def lc_pick(double):
@@ -564,6 +608,6 @@ TABLE = {
     for function in (
         *(ibis_isgr_energy, ibis_isgr_evts_tag, ibis_gti, ibis_dead, ii_shadow_build, ii_map_rebin, cat_extract),
         *(fextract, ii_pif, ii_shadow_ubc, ghost_busters, ii_skyimage, src_collect, ii_lc_extract, ii_light),
-        *(ii_spectra_extract, lc_pick),
+        *(ii_spectra_extract, lc_pick, spe_pick),
     )
 }
