@@ -33,8 +33,6 @@ __all__ = ["PackMosaicSpectrum", "PackSpectra", "SourceSpectrum", "made_elsewher
 
 WEIGHT_KEV = (20.0, 100.0)
 """Energies whose error weighs a window in the sum."""
-BAD = 1
-"""OGIP's quality of a channel that holds nothing."""
 _TOTALS = ("ONTIME", "EXPOSURE", "TELAPSE")
 _FORM: ResponseForm = "OSA10"
 
@@ -149,7 +147,7 @@ def made_elsewhere(spectrum: Spectrum, response: Response, edges: Array, group: 
         Significance of a bin in the file's grouping.
     """
     fine = response.channel_edges_kev
-    known = np.isfinite(spectrum.rate) & np.isfinite(spectrum.stat_error) & (spectrum.quality != BAD)
+    known = np.isfinite(spectrum.rate) & np.isfinite(spectrum.stat_error) & (spectrum.stat_error > 0)
     rate = np.where(known, spectrum.rate, np.nan)
     covariance = np.diag(np.where(known, spectrum.stat_error, 0.0) ** 2)
     keywords = {"EXPOSURE": spectrum.exposure_s, **spectrum.keywords}
@@ -158,6 +156,8 @@ def made_elsewhere(spectrum: Spectrum, response: Response, edges: Array, group: 
     if not np.array_equal(fine, edges):
         flux, spread = _rebinned(rate, covariance, fine, edges)
     made = replace(_spectrum(place, flux, spread, edges, keywords, group), covariance=None)
+    if flux is rate:
+        made = replace(made, quality=np.maximum(made.quality, spectrum.quality))
     return SourceSpectrum(made, response.rebinned(edges), [], _bands(rate, covariance, fine))
 
 
