@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from integral_oda.instrument.detector import OPEN_PIXELS, active_pixels
 from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.timing.binning import fixed_edges, good_time_per_bin
-from integral_oda.timing.light_curve import DAY_S, Estimator, fit_bins
+from integral_oda.timing.light_curve import DAY_S, Estimator, PartialPlane, fit_bins
 
 START = 8320.6323
 PLACES = [(0.03, -0.05), (-0.08, 0.02)]
@@ -176,3 +176,19 @@ def test_an_empty_bin_has_rate_zero_and_an_error(estimator):
     assert rates.counts.tolist() == [1, 0]
     assert rates.rate[1].tolist() == [0, 0]
     assert np.all(rates.error[1] > 0)
+
+
+def test_modules_that_are_off_do_not_bias(estimator, shadows, background):
+    module = np.arange(N_PIXELS) * 8 // N_PIXELS
+    fluxes = np.array([30.0, 10.0])
+    expected = (shadows @ fluxes + background) * 1000.0
+    on = np.ones((8, 3))
+    on[[1, 4], 1] = 0.0
+    on[:, 2] = 0.0
+    counts = expected * on[module].T
+    sums = counts @ estimator.weights / 1000.0
+    rates, share = PartialPlane(module, on).corrected(estimator, sums)
+    assert rates[0] == pytest.approx([30, 10, 1], rel=1e-6)
+    assert rates[1] == pytest.approx([30, 10, 1], rel=1e-6)
+    assert np.isnan(rates[2]).all()
+    assert share.tolist() == [1, 0.75, 0]

@@ -16,13 +16,14 @@ from scipy.ndimage import uniform_filter1d
 from integral_oda.arrays import Array, IntArray
 from integral_oda.timing.intervals import Moments, estimator_intervals
 
-__all__ = ["DAY_S", "BinnedRates", "Estimator", "fit_bins"]
+__all__ = ["DAY_S", "BinnedRates", "Estimator", "PartialPlane", "fit_bins"]
 
 
 DAY_S = 86400.0
 SMOOTHED_COUNTS = 2000.0
 """The background level that errors are made with is a mean over neighbouring bins with so many counts together."""
 _BELIEVED_SIGMAS = 4.0
+_WHOLE, _LEAST_PLANE, _WORST_CONDITION = 0.999, 0.1, 1e6
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,39 @@ class BinnedRates:
     counts: Array
 
 
+@dataclass(frozen=True)
+class PartialPlane:
+    """Modules that are off for some of the time.
+
+    Attributes
+    ----------
+    module : ndarray
+        ``(n_pixels,)`` of the estimator's pixels.
+    on : ndarray
+        ``(n_modules, n_bins)`` share of each bin's good time that each module is on.
+    """
+
+    module: IntArray
+    on: Array
+
+    def corrected(self, estimator: Estimator, rates: Array) -> tuple[Array, Array]:
+        """Rates that the modules which were on give, ``(n_bins, n_columns)``, and their share of the information.
+
+        The weighted sums of a module answer to all rates by a matrix of its own; of all modules they add up to one.
+        Bins that less than a tenth of the plane saw have no rate.
+        """
+        rates, share = rates.copy(), np.ones(self.on.shape[1])
+        columns, weights = estimator.columns, estimator.weights
+        numbers = range(len(self.on))
+        answers = np.stack([weights[self.module == m].T @ columns[self.module == m] for m in numbers])
+        for number in np.flatnonzero((self.on < _WHOLE).any(axis=0)):
+            matrix = np.tensordot(self.on[:, number], answers, axes=1)
+            share[number] = float(np.mean(self.on[:, number]))
+            seen = share[number] > _LEAST_PLANE and np.linalg.cond(matrix) < _WORST_CONDITION
+            rates[number] = np.linalg.solve(matrix, rates[number]) if seen else np.nan
+        return rates, share
+
+
 def fit_bins(
     estimator: Estimator,
     bin_of_event: IntArray,
@@ -119,6 +153,7 @@ def fit_bins(
     live_time_s: Array,
     relative_live_time: Array | None = None,
     wanted: Sequence[int] | None = None,
+    partial: PartialPlane | None = None,
 ) -> BinnedRates:
     """Apply an estimator to the events of every bin.
 
@@ -133,6 +168,8 @@ def fit_bins(
         ``(n_events,)`` live time of the event's module in its bin over ``live_time_s``; 1 unless given.
     wanted : sequence of int, optional
         Sources that the result is about, in this order; all unless given.
+    partial : PartialPlane, optional
+        Which modules were on in which bins, where not all of them were.
 
     Returns
     -------
@@ -144,6 +181,9 @@ def fit_bins(
     sums = _sums(estimator.weights, bin_of_event, pixel_of_event, n_bins, relative_live_time)
     live = np.where(live_time_s > 0, live_time_s, np.nan)
     rates = sums / live[:, None]
+    if partial is not None:
+        rates, share = partial.corrected(estimator, rates)
+        live = live * share
     counts = np.bincount(bin_of_event, minlength=n_bins).astype(float)
     moments = estimator.moments()
     level = _local_level(rates[:, -1], counts, live_time_s)

@@ -16,7 +16,7 @@ from integral_oda.engines.native.barycentre import at_barycentre
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import live_time_map
 from integral_oda.engines.native.photometry import support_of
-from integral_oda.engines.native.window_fit import WindowFit, live_in_bins, select_band
+from integral_oda.engines.native.window_fit import WindowFit, live_in_bins, modules_on, select_band
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
 from integral_oda.instrument.attitude import Attitude
@@ -253,7 +253,7 @@ def _fit_some_bins(window: Window, fit: WindowFit, edges: Array) -> list[LightCu
     bins, pixel, module = bins[inside], chosen.pixel[inside], chosen.module[inside]
     relative = (fraction / np.maximum(mean, 1e-9))[module, bins]
     live_s = good_s * mean
-    binned = fit_bins(fit.estimator, bins, pixel, live_s, relative, fit.wanted)
+    binned = fit_bins(fit.estimator, bins, pixel, live_s, relative, fit.wanted, modules_on(window.events, fit, edges))
     binned = _with_few_counts(fit, binned, bins, pixel, live_s)
     flag = _flags(window, edges, binned.counts, mean)
     return [_curve(window, fit, binned, k, edges, good_s, live_s, flag) for k in range(len(fit.wanted))]

@@ -16,13 +16,14 @@ from integral_oda.imaging.shadowgram import Shadowgram
 from integral_oda.imaging.structure import Covariance, StructureWidths
 from integral_oda.instrument.attitude import Attitude, separation_deg
 from integral_oda.instrument.deadtime import EVENT_DEAD_TIME_S
-from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS, module_map
+from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, OPEN_PIXELS, module_map
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
-from integral_oda.timing.binning import live_fraction
-from integral_oda.timing.light_curve import Estimator
+from integral_oda.timing.binning import good_time_per_bin, live_fraction
+from integral_oda.timing.good_time import union
+from integral_oda.timing.light_curve import DAY_S, Estimator, PartialPlane
 
-__all__ = ["BandEvents", "WindowFit", "bright_gradients", "live_in_bins", "select_band"]
+__all__ = ["BandEvents", "WindowFit", "bright_gradients", "live_in_bins", "modules_on", "select_band"]
 
 BRIGHT_SIGNIFICANCE = 20.0
 """Of sources at least this significant the fit leaves the position free to first order, so that they do not leak."""
@@ -172,3 +173,17 @@ def live_in_bins(events: SelectedEvents, good: GoodTime, dead: DeadTime, edges_i
     time, module = events.of_all_kinds
     fraction = np.asarray(dead.dead_fraction)
     return live_fraction(edges_ijd, np.asarray(good.intervals_ijd), time, module, fraction, EVENT_DEAD_TIME_S)
+
+
+def modules_on(events: SelectedEvents, fit: WindowFit, edges_ijd: Array) -> PartialPlane | None:
+    """Which modules of the pixels used are on in which bins; None where all of them are all the time."""
+    module = module_map().ravel()[np.flatnonzero(fit.shadowgram.usable.ravel())]
+    silence = np.asarray(events.silence_ijd)
+    off = silence[np.isin(silence[:, 0], np.unique(module))]
+    if not len(off):
+        return None
+    length_s = np.maximum(np.diff(edges_ijd) * DAY_S, 1e-9)
+    on = np.ones((N_MODULES, len(length_s)))
+    for number in np.unique(off[:, 0]).astype(int):
+        on[number] -= good_time_per_bin(edges_ijd, union(off[off[:, 0] == number, 1:])) / length_s
+    return PartialPlane(module, np.clip(on, 0.0, 1.0))
