@@ -35,6 +35,7 @@ __all__ = [
     "measure_pliancy",
     "pixel_rates",
     "refit_thresholds",
+    "refitted_channel_model",
     "source_counts_ratio",
     "threshold_sigma_kev",
 ]
@@ -335,14 +336,17 @@ class ChannelModel:
         ``(n_pixels, n_channels)`` counts of the background at the fitted threshold.
     efficiency : ndarray
         ``(n_pixels, n_channels)`` share of a source's counts that the pixel registers.
+    amplitude : ndarray
+        ``(n_pixels, n_channels)`` counts that the fit of the thresholds expected, over those of the background.
     slope : ndarray
-        ``(n_pixels, n_channels)`` change of the expected counts, bright sources included, with the threshold, 1/keV.
+        ``(n_pixels, n_channels)`` change of the expected counts with the threshold, 1/keV.
     threshold_variance : ndarray
         ``(n_pixels,)`` keV^2: a fitted threshold moves by this times the sum of slope / expected x added counts.
     """
 
     background: Array
     efficiency: Array
+    amplitude: Array
     slope: Array
     threshold_variance: Array
 
@@ -354,7 +358,7 @@ def lowest_threshold_kev(thresholds: Thresholds) -> float:
 
 
 def channel_model(thresholds: Thresholds, edges_kev: Array) -> ChannelModel:
-    """Model of the pixels in adjoining channels.
+    """Model of the pixels in adjoining channels, their thresholds fitted with one amplitude for all energies.
 
     Parameters
     ----------
@@ -362,21 +366,94 @@ def channel_model(thresholds: Thresholds, edges_kev: Array) -> ChannelModel:
     edges_kev : ndarray
         ``(n_channels + 1,)`` multiples of 0.5 keV from 15 to 1000 keV.
     """
-    first, stop = np.searchsorted(CHANNELS, edges_kev[:-1]), int(np.searchsorted(CHANNELS, edges_kev[-1]))
-    turn_on = _turn_on_table(thresholds.sigma_kev)
-    energy = CHANNELS + STEP_KEV / 2
-    shape = effective_area_cm2(energy) * energy**-SOURCE_INDEX
-    spectra = (thresholds.background, shape)
-    background, source = (np.add.reduceat((turn_on * s)[:, :stop], first, axis=1) for s in spectra)
-    share = np.add.reduceat(shape[:stop], first)
-    answers = _BandTables(thresholds, _PROBE_BAND)
-    slope = _at(thresholds.energy_kev, np.gradient(background, _GRID_STEP_KEV, axis=0))
-    return ChannelModel(
-        background=_at(thresholds.energy_kev, background),
-        efficiency=_at(thresholds.energy_kev, source / share),
-        slope=thresholds.amplitude[:, None] * slope,
-        threshold_variance=_at(thresholds.energy_kev, answers.threshold_variance),
-    )
+    tables = _ChannelTables(thresholds, edges_kev)
+    amplitude = np.broadcast_to(thresholds.amplitude[:, None], (len(thresholds.energy_kev), len(edges_kev) - 1))
+    variance = _at(thresholds.energy_kev, _BandTables(thresholds, _PROBE_BAND).threshold_variance)
+    return tables.model(thresholds.energy_kev, amplitude, np.ones(len(edges_kev) - 1), variance)
+
+
+def refitted_channel_model(thresholds: Thresholds, edges_kev: Array, counts: Array, sources: Array) -> ChannelModel:
+    """Model of the pixels with their thresholds fitted anew, channel by channel beside known sources.
+
+    A bright source has another spectrum than the background: with one amplitude for all energies, thresholds of the
+    pixels that it lights are off, and so is the background that is left over.
+
+    Parameters
+    ----------
+    thresholds : Thresholds
+        Of the first fit.
+    edges_kev : ndarray
+        ``(n_channels + 1,)``.
+    counts : ndarray
+        ``(n_pixels, n_channels)``.
+    sources : ndarray
+        ``(n_pixels, n_channels)`` counts that the sources would give at full efficiency.
+    """
+    tables = _ChannelTables(thresholds, edges_kev)
+    energy, width, centre = thresholds.energy_kev, thresholds.width_kev, thresholds.centre_kev
+    level, amplitude = np.ones(len(edges_kev) - 1), np.ones(counts.shape)
+    for _ in range(_FURTHER_ROUNDS):
+        level = tables.level(energy, counts, sources, centre)
+        amplitude = 1 + sources / (tables.full * level)
+        energy = tables.most_probable(counts, amplitude * level, (centre, width))
+        centre = float(np.median(energy))
+    slope = _at(energy, tables.slope) * level * amplitude
+    expected = _at(energy, tables.background) * level * amplitude
+    information = (slope**2 / np.maximum(expected, 1e-12))[:, tables.used(centre)].sum(axis=1)
+    pliancy = _at(energy, np.broadcast_to(thresholds.pliancy, THRESHOLD_GRID.shape))
+    return tables.model(energy, amplitude, level, pliancy / (information + width**-2))
+
+
+class _ChannelTables:
+    """Counts in channels as functions of the threshold: arrays ``(233, n_channels)`` on `THRESHOLD_GRID`."""
+
+    def __init__(self, thresholds: Thresholds, edges_kev: Array) -> None:
+        first, stop = np.searchsorted(CHANNELS, edges_kev[:-1]), int(np.searchsorted(CHANNELS, edges_kev[-1]))
+        turn_on = _turn_on_table(thresholds.sigma_kev)
+        energy = CHANNELS + STEP_KEV / 2
+        shape = effective_area_cm2(energy) * energy**-SOURCE_INDEX
+
+        def summed(values: Array) -> Array:
+            return np.add.reduceat(values[..., :stop], first, axis=-1)
+
+        self.low_kev, self.high_kev, self._sigma = edges_kev[:-1], edges_kev[1:], thresholds.sigma_kev
+        self.background, self.full = summed(turn_on * thresholds.background), summed(thresholds.background)
+        self.efficiency = summed(turn_on * shape) / summed(shape)
+        self.slope = np.gradient(self.background, _GRID_STEP_KEV, axis=0)
+
+    def used(self, centre_kev: float) -> NDArray[np.bool_]:
+        """Channels that the thresholds are fitted to, ``(n_channels,)``."""
+        used: NDArray[np.bool_] = (self.low_kev >= centre_kev - 2.5 * self._sigma) & (
+            self.high_kev <= SPECTRUM_EDGES[-1]
+        )
+        return used
+
+    def level(self, energy_kev: Array, counts: Array, sources: Array, centre_kev: float) -> Array:
+        """Background over the first one; below the energy where most pixels are on, as there; ``(n_channels,)``."""
+        left = counts.sum(axis=0) - (sources * _at(energy_kev, self.efficiency)).sum(axis=0)
+        level = np.maximum(left, 1.0) / np.maximum(_at(energy_kev, self.background).sum(axis=0), 1e-9)
+        reliable = int(np.searchsorted(self.low_kev, centre_kev + 1.6 * self._sigma))
+        level[:reliable] = level[reliable : reliable + 4].mean()
+        return level
+
+    def most_probable(self, counts: Array, scale: Array, prior: tuple[float, float]) -> Array:
+        """Thresholds of the highest posterior for a background scaled pixel by pixel and channel by channel."""
+        centre, width = prior
+        used, near = self.used(centre), np.abs(THRESHOLD_GRID - centre) < _REACH_WIDTHS * width
+        model = np.maximum(self.background[np.ix_(near, used)], 1e-12)
+        depth = (THRESHOLD_GRID[near] - centre) / width
+        likelihood = counts[:, used] @ np.log(model).T - scale[:, used] @ model.T - 0.5 * depth**2
+        return _peak(likelihood, THRESHOLD_GRID[near])
+
+    def model(self, energy_kev: Array, amplitude: Array, level: Array, variance: Array) -> ChannelModel:
+        """The model at some thresholds."""
+        return ChannelModel(
+            background=_at(energy_kev, self.background) * level,
+            efficiency=_at(energy_kev, self.efficiency),
+            amplitude=amplitude,
+            slope=amplitude * level * _at(energy_kev, self.slope),
+            threshold_variance=variance,
+        )
 
 
 def mean_level(response: Response, excess: Array) -> tuple[float, float]:

@@ -15,9 +15,11 @@ import numpy as np
 
 from integral_oda.arrays import Array
 
-__all__ = ["TABLE_VERSION", "SpectralEpoch", "efficiency_uncertainty", "spectral_epoch"]
+__all__ = ["TABLE_VERSION", "THRESHOLD_DOUBT_KEV", "SpectralEpoch", "efficiency_uncertainty", "spectral_epoch"]
 
 TABLE_VERSION = "1"
+THRESHOLD_DOUBT_KEV = 1.5
+"""How far off all thresholds together may be that were fitted to a window's own events."""
 _LEAST_EFFICIENCY = 0.02
 
 
@@ -58,8 +60,9 @@ def efficiency_uncertainty(efficiency: Array) -> Array:
     """Systematic error of rates where low thresholds turn the pixels on, as a share of them.
 
     Thresholds that are fitted to a window's own events rest on what the background looks like below them. In simulated
-    windows whose background falls less steeply than assumed, a Crab came out too bright by 0.7 to 1.2 of the correction
-    itself, 1 / efficiency - 1: all of it is taken for the error.
+    windows whose background falls less steeply than assumed, thresholds came out 1 to 2 keV too high and a Crab too
+    bright by about the correction itself, 1 / efficiency - 1: all of it is taken for the error, with the efficiency
+    `THRESHOLD_DOUBT_KEV` below the energy.
     """
     corrected: Array = 1.0 / np.clip(efficiency, _LEAST_EFFICIENCY, 1.0) - 1.0
     return corrected

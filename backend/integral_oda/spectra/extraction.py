@@ -17,7 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.imaging.efficiency import ChannelModel, Thresholds, channel_model, lowest_threshold_kev
+from integral_oda.imaging.efficiency import (
+    ChannelModel,
+    Thresholds,
+    channel_model,
+    lowest_threshold_kev,
+    refitted_channel_model,
+)
 from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
 from integral_oda.instrument.detector import OPEN_PIXELS
@@ -44,6 +50,10 @@ _RIDGE = 1e-12
 _MOVING = 1e-3
 """Change of the counts with the thresholds, 1/keV, from which on a channel is fitted together with others."""
 _LARGEST_STRUCTURE = 0.5
+_BRIGHT_SHARE = 0.02
+_RELIABLE_SIGMA = 1.6
+_HIGHEST_TURNING_KEV = 100.0
+"""No threshold matters above."""
 
 
 @dataclass(frozen=True)
@@ -233,11 +243,11 @@ def fit_channels(
     variance of the thresholds, a source adds (1 - s V s'/D) S f to r: the score S'r/D and the normal matrix
     S'(1/D - (s/D) V (s/D)')S give the fluxes of all those channels together, without any guess of their spectrum.
     """
-    model = channel_model(plane.thresholds, plane.edges_kev)
-    cells = _Cells(plane, model, structures, illumination)
+    cells = _Cells(plane, _model(plane, structures, illumination), structures, illumination)
     fit = _EmptyFit(len(structures[0].fluxes), structures)
     extracted = np.flatnonzero(plane.edges_kev[:-1] >= lowest_extracted_kev(plane))
-    moves = np.abs(model.slope[:, extracted]).sum(axis=0) > _MOVING * model.background[:, extracted].sum(axis=0)
+    slope, background = (a[:, extracted] for a in (cells.model.slope, cells.model.background))
+    moves = np.abs(slope).sum(axis=0) > _MOVING * background.sum(axis=0)
     moving = extracted[moves]
     if len(moving):
         fit.put(moving, *_fit_moving(cells, moving))
@@ -245,6 +255,37 @@ def fit_channels(
         fit.put(np.array([c]), *_fit_still(cells, int(c)))
     fit.share_structure(cells)
     return fit.done(plane, cells)
+
+
+def _model(plane: DetectorPlane, structures: Sequence[BandStructure], illumination: IlluminationTable) -> ChannelModel:
+    """Model of the pixels; where sources outshine the background, with thresholds fitted beside their spectra."""
+    model = channel_model(plane.thresholds, plane.edges_kev)
+    if np.all(plane.thresholds.amplitude < 1 + _BRIGHT_SHARE):
+        return model
+    turning = int(np.searchsorted(plane.edges_kev, _HIGHEST_TURNING_KEV))
+    fluxes = _smooth_fluxes(plane, structures)
+    live = plane.live_time[plane.usable] / OPEN_PIXELS
+    energy = (plane.edges_kev[1:] + plane.edges_kev[:-1]) / 2
+    sources = [illumination.at(float(energy[c])) @ fluxes[:, c] * live for c in range(turning)]
+    edges, counts = plane.edges_kev[: turning + 1], plane.counts[:, :turning]
+    below = refitted_channel_model(plane.thresholds, edges, counts, np.stack(sources, axis=1))
+    planes = ("background", "efficiency", "amplitude", "slope")
+    joined = {n: np.concatenate([getattr(below, n), getattr(model, n)[:, turning:]], axis=1) for n in planes}
+    return ChannelModel(**joined, threshold_variance=below.threshold_variance)
+
+
+def _smooth_fluxes(plane: DetectorPlane, structures: Sequence[BandStructure]) -> Array:
+    """Fluxes of the sources in the channels, ``(n_sources, n_channels)``, none negative.
+
+    A power law in each band; below the energy where most pixels are on it is that of the first band above.
+    """
+    shares = _power_law_shares(plane.edges_kev, structures)
+    fluxes = np.concatenate([np.outer(s.fluxes, shares[s.first : s.stop]) for s in structures], axis=1)
+    reliable = plane.thresholds.centre_kev + _RELIABLE_SIGMA * plane.thresholds.sigma_kev
+    first = next(s for s in structures if plane.edges_kev[s.first] >= reliable or s is structures[-1])
+    whole = _power_law_counts(plane.edges_kev)
+    fluxes[:, : first.first] = np.outer(first.fluxes / whole[first.first : first.stop].sum(), whole[: first.first])
+    return np.clip(fluxes, 0.0, None)
 
 
 class _Cells:
@@ -305,12 +346,12 @@ def _fit_still(cells: _Cells, c: int) -> tuple[Array, Array]:
 
 def _fit_moving(cells: _Cells, channels: NDArray[np.int64]) -> tuple[Array, Array]:
     """All channels in which thresholds move, together."""
-    amplitude, variance = cells.plane.thresholds.amplitude, cells.model.threshold_variance
+    variance = cells.model.threshold_variance
     normal, pulls, score, excess_noise = [], [], [], []
-    taken = np.zeros(len(amplitude))
-    further = []
+    taken = np.zeros(len(variance))
     for c in channels:
         design, background = cells.design(int(c)), cells.model.background[:, c]
+        amplitude = cells.model.amplitude[:, c]
         expected = _floored(amplitude * background)
         weighted = design / expected[:, None]
         slope = cells.model.slope[:, c] / expected
@@ -319,7 +360,6 @@ def _fit_moving(cells: _Cells, channels: NDArray[np.int64]) -> tuple[Array, Arra
         residual = cells.plane.counts[:, c] - amplitude * background + allowed
         normal.append(design.T @ weighted)
         score.append(weighted.T @ residual)
-        further.append(cells.model.slope[:, c])
         pulls.append((weighted * cells.model.slope[:, c][:, None]).astype(np.float32))
         surplus = (cells.noise(int(c), design) - expected) / expected**2
         excess_noise.append(design.T @ (design * surplus[:, None]))
@@ -391,9 +431,14 @@ def _places(edges_kev: Array, structures: Sequence[BandStructure]) -> Array:
 
 def _power_law_shares(edges_kev: Array, structures: Sequence[BandStructure]) -> Array:
     """Share of each channel in the counts of its band for a power law, ``(n_channels,)``."""
-    energy = (edges_kev[1:] + edges_kev[:-1]) / 2
-    counts = effective_area_cm2(energy) * energy**-CRAB_INDEX * np.diff(edges_kev)
+    counts = _power_law_counts(edges_kev)
     shares = np.empty_like(counts)
     for s in structures:
         shares[s.first : s.stop] = counts[s.first : s.stop] / counts[s.first : s.stop].sum()
     return shares
+
+
+def _power_law_counts(edges_kev: Array) -> Array:
+    """Counts of a power law in the channels, in any unit; ``(n_channels,)``."""
+    energy = (edges_kev[1:] + edges_kev[:-1]) / 2
+    return effective_area_cm2(energy) * energy**-CRAB_INDEX * np.diff(edges_kev)

@@ -67,8 +67,8 @@ BURST_JOIN = DeclaredStep("BURST_JOIN", "1", f"{_NATIVE}.source_events:JoinBurst
 EVT = DeclaredStep("EVT", "2", f"{_NATIVE}.source_events:SourceEvents")
 EVT_JOIN = DeclaredStep("EVT_JOIN", "2", f"{_NATIVE}.source_events:JoinSourceEvents", tolerant=True)
 BIN_S = DeclaredStep("BIN_S", "1", f"{_NATIVE}.spectra:BinS")
-BKG_S = DeclaredStep("BKG_S", "1", f"{_NATIVE}.spectra:BkgS")
-SPE = DeclaredStep("SPE", "1", f"{_NATIVE}.spectra:Spe")
+BKG_S = DeclaredStep("BKG_S", "2", f"{_NATIVE}.spectra:BkgS")
+SPE = DeclaredStep("SPE", "2", f"{_NATIVE}.spectra:Spe")
 STATE = DeclaredStep("STATE", "1", f"{_NATIVE}.timing:State")
 QUALITY = DeclaredStep("QUALITY", "4", f"{_NATIVE}.quality:Quality")
 PACK_QUALITY = DeclaredStep("PACK_QUALITY", "2", f"{_NATIVE}.quality:PackQuality", product=True)
@@ -78,7 +78,7 @@ PACK_BACKGROUND = DeclaredStep(
 )
 PACK_IMAGE = DeclaredStep("PACK_IMAGE", "4", f"{_NATIVE}.pack:PackImage", product=True)
 PACK_LC = DeclaredStep("PACK_LC", "5", f"{_NATIVE}.pack_timing:PackLightCurve", product=True)
-PACK_SPE = DeclaredStep("PACK_SPE", "1", f"{_NATIVE}.spectra_sum:PackSpectra", tolerant=True, product=True)
+PACK_SPE = DeclaredStep("PACK_SPE", "2", f"{_NATIVE}.spectra_sum:PackSpectra", tolerant=True, product=True)
 PACK_MSPE = DeclaredStep("PACK_MSPE", "1", f"{_NATIVE}.spectra_sum:PackMosaicSpectrum", product=True)
 
 

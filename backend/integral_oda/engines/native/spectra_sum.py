@@ -21,7 +21,13 @@ from integral_oda.engines.native.photometry import response_of
 from integral_oda.engines.native.spectra import STRUCTURE_EDGES_KEV, WindowSpectra, extracted_edges_kev
 from integral_oda.errors import DataError
 from integral_oda.instrument.response import Response, ResponseForm, mean_response, nominal_response
-from integral_oda.instrument.usable_energy import TABLE_VERSION, SpectralEpoch, efficiency_uncertainty, spectral_epoch
+from integral_oda.instrument.usable_energy import (
+    TABLE_VERSION,
+    THRESHOLD_DOUBT_KEV,
+    SpectralEpoch,
+    efficiency_uncertainty,
+    spectral_epoch,
+)
 from integral_oda.products.light_curve import file_label
 from integral_oda.products.response_file import write_arf, write_rmf
 from integral_oda.products.spectrum import Spectrum, write_spectra, write_spectrum
@@ -172,13 +178,13 @@ def _summed(parts: Sequence[_Part], edges: Array, group: float, responses: Mappi
     place = (parts[0].name, parts[0].ra, parts[0].dec)
     binned = _rebinned(rate, covariance, fine, edges)
     efficiency = np.average([p.efficiency for p in parts], axis=0, weights=np.maximum(weights, 1e-30))
-    unsure = efficiency_uncertainty(_mean_efficiency(efficiency, fine, edges))
+    unsure = efficiency_uncertainty(_mean_efficiency(efficiency, fine, edges - THRESHOLD_DOUBT_KEV))
     spectrum = _spectrum(place, *binned, edges, _summed_keywords(parts), group, unsure)
     singles = []
     if len(parts) > 1:
         for part in parts:
             own = _rebinned(part.rate, part.covariance, fine, edges)
-            unsure = efficiency_uncertainty(_mean_efficiency(part.efficiency, fine, edges))
+            unsure = efficiency_uncertainty(_mean_efficiency(part.efficiency, fine, edges - THRESHOLD_DOUBT_KEV))
             one = _spectrum(place, *own, edges, part.keywords, 0.0, unsure)
             singles.append((part.scw.partition(".")[0], replace(one, covariance=None)))
     return SourceSpectrum(
