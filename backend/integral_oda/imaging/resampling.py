@@ -40,9 +40,9 @@ class Resampling(StrEnum):
     def kernel_variance(self) -> float:
         """Square of the kernel's width along one axis, in pixels, mean over all places between pixels.
 
-        The spline's is that of the Gaussian that lowers a peak of the point-spread function as much.
+        The spline's is that of the Gaussian that leaves as much of a fitted source, from sources at 1500 places.
         """
-        return {"nearest": 1 / 12, "split": 1 / 12 + 1 / 16, "cubic": 0.0126, "spread": 1 / 6}[self.value]
+        return {"nearest": 1 / 12, "split": 1 / 12 + 1 / 16, "cubic": 0.0107, "spread": 1 / 6}[self.value]
 
 
 @dataclass(frozen=True)
