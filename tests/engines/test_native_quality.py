@@ -100,6 +100,13 @@ def test_the_image_is_judged_too(faulty):
     assert before["largest"] > 20 > 6 > after["largest"]
 
 
+def test_headers_warn_of_the_gain(faulty):
+    numbers = faulty[3].numbers
+    assert numbers["gain_warning"].startswith(f"module {SHIFTED} shifted by +")
+    assert numbers["pixel_status_from"] == "events"
+    assert numbers["modules"][OFF]["on_fraction"] == pytest.approx(0, abs=0.01)
+
+
 def test_the_page_stands_alone(faulty, tmp_path):
     faulty[3].write(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -191,7 +198,9 @@ def test_a_bad_inspection_is_one_line(tmp_path, words, status, named):
 
 
 @pytest.mark.parametrize(
-    "values", [{"scw_list": [SCW, "255900290010.001"]}, {"gti": "1,2"}, {"phase": "1,2,0,1"}], ids=str
+    "values",
+    [{"scw_list": [SCW, "255900290010.001"]}, {"rate_range": "1,2", "src_name": "Crab"}, {"phase": "1,2,0,1"}],
+    ids=str,
 )
 def test_a_page_is_about_one_whole_window(values):
     with pytest.raises(RequestError, match="a quality page is about"):

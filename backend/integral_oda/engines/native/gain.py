@@ -45,8 +45,8 @@ def module_gain(spectra: Array, module: int, sigma_kev: float) -> dict[str, floa
 def gain_cards(spectra: Array, revolution: int) -> dict[str, Any]:
     """Header cards of the gain: the largest shift that is significant, and a warning where it is above 1 keV.
 
-    The tungsten line of all modules together tells of the absolute gain, where it stands out; the steep part of the
-    spectrum tells of the modules against each other.
+    The tungsten line, of all modules together and of each, tells of the absolute gain where it stands out; the steep
+    part of the spectrum tells of the modules against each other.
 
     Parameters
     ----------
@@ -54,11 +54,14 @@ def gain_cards(spectra: Array, revolution: int) -> dict[str, Any]:
         ``(8, 470)`` of `module_spectra`.
     revolution : int
     """
-    line = fit_line(spectra.sum(axis=0), SPECTRUM_EDGES_KEV, threshold_sigma_kev(revolution))
-    shifts = [("tungsten line", line.shift_kev, line.error_kev)] if line.found else []
+    sigma, total = threshold_sigma_kev(revolution), spectra.sum(axis=0)
+    lines = {"tungsten line": fit_line(total, SPECTRUM_EDGES_KEV, sigma)}
+    shifts = []
     for module in range(N_MODULES):
-        others = spectra.sum(axis=0) - spectra[module]
-        shifts.append((f"module {module}", *spectrum_shift(spectra[module], others, SPECTRUM_EDGES_KEV)))
+        name = f"module {module}"
+        lines[name] = fit_line(spectra[module], SPECTRUM_EDGES_KEV, sigma)
+        shifts.append((name, *spectrum_shift(spectra[module], total - spectra[module], SPECTRUM_EDGES_KEV)))
+    shifts += [(name, line.shift_kev, line.error_kev) for name, line in lines.items() if line.found]
     told = [(name, shift) for name, shift, error in shifts if np.isfinite(error) and abs(shift) > _SIGNIFICANT * error]
     if not told:
         return {"GAINKEV": 0.0, "GAINWARN": "none"}

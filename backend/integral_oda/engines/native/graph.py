@@ -48,7 +48,7 @@ RATE_BAND = EnergyBand(28.0, 80.0)
 _NO_NEW_SOURCES = 100.0
 
 _NATIVE = "integral_oda.engines.native"
-COR = DeclaredStep("COR", "4", f"{_NATIVE}.events:Cor")
+COR = DeclaredStep("COR", "5", f"{_NATIVE}.events:Cor")
 GTI = DeclaredStep("GTI", "2", f"{_NATIVE}.events:Gti")
 DEAD = DeclaredStep("DEAD", "2", f"{_NATIVE}.events:Dead")
 CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
