@@ -48,6 +48,9 @@ def test_a_common_factor_is_found(n, factor, seed):
     numbers = compare_rates(np.arange(n), (rate, error), (factor * rate, error)).numbers()
     assert numbers["ratio"] == pytest.approx(factor)
     assert numbers["bins"] == n
+    told = [ratio for ratio in numbers["table"]["ratio"] if ratio is not None]
+    assert told == pytest.approx([factor] * len(told))
+    assert len(told) == int((rate > 1.5).sum())
 
 
 def test_pulls_of_independent_noise_are_normal():

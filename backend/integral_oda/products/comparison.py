@@ -16,6 +16,7 @@ from integral_oda.products.source_list import Source
 __all__ = ["Sequences", "compare_light_curves", "compare_rates", "compare_sources"]
 
 _SAME_PLACE_ARCMIN = 5.0
+_SIGNIFICANT = 3.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,16 @@ class Sequences:
         """Differences over their errors in quadrature, as if the two were independent."""
         return (self.first - self.second) / np.hypot(self.first_error, self.second_error)
 
+    @property
+    def ratios(self) -> tuple[Array, Array]:
+        """Second over first and its error; NaN where the first is not significant (3 sigma)."""
+        known = self.first > _SIGNIFICANT * self.first_error
+        first = np.where(known, self.first, np.nan)
+        ratio = self.second / first
+        return ratio, np.hypot(self.second_error, ratio * self.first_error) / first
+
     def numbers(self) -> dict[str, Any]:
-        """Ratio of the weighted sums, and mean, width and chi2 of the pulls."""
+        """Ratio of the weighted sums, mean, width and chi2 of the pulls, and all of it bin by bin."""
         ratio, error = _ratio(self.first, self.first_error, self.second, self.second_error)
         pulls = self.pulls
         return {
@@ -52,6 +61,13 @@ class Sequences:
             "pull_mean": float(pulls.mean()) if len(pulls) else None,
             "pull_sigma": float(pulls.std()) if len(pulls) else None,
             "chi2": float((pulls**2).sum()),
+            "table": {
+                "place": self.place.tolist(),
+                "first": self.first.tolist(),
+                "second": self.second.tolist(),
+                "ratio": [float(r) if np.isfinite(r) else None for r in self.ratios[0]],
+                "pull": pulls.tolist(),
+            },
         }
 
 

@@ -1,4 +1,4 @@
-"""Picture of rates of two engines: both above, their pulls below."""
+"""Picture of rates of two engines: both above, their ratios and pulls below."""
 
 from __future__ import annotations
 
@@ -28,15 +28,18 @@ def draw_sequences(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5.6), dpi=100, layout="constrained")
+    figure = Figure(figsize=(8, 7), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    above, middle, below = figure.subplots(3, 1, sharex=True, height_ratios=(3, 1, 1))
     style = {"linestyle": "none", "markersize": 3, "capsize": 0}
     above.errorbar(compared.place, compared.first, compared.first_error, marker="o", label=engines[0], **style)
     above.errorbar(compared.place, compared.second, compared.second_error, marker="s", label=engines[1], **style)
     above.axhline(0, color="grey", linewidth=0.5)
     above.set(ylabel="counts/s", title=title)
     above.legend(frameon=False)
+    middle.errorbar(compared.place, *compared.ratios, marker="o", color="black", **style)
+    middle.axhline(1, color="grey", linewidth=0.5)
+    middle.set(ylabel=f"{engines[1]} / {engines[0]}")
     below.plot(compared.place, compared.pulls, "k.", markersize=4)
     below.axhline(0, color="grey", linewidth=0.5)
     below.set(xlabel=label, ylabel="pull", xscale="log" if logarithmic else "linear")

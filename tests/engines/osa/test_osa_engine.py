@@ -10,9 +10,17 @@ from astropy.io import fits
 from osa_doubles import complete_archive
 
 from integral_oda.analysis import analyse, plan_query
+from integral_oda.archive.tree import Archive
+from integral_oda.engines.osa.graph import OsaGraph
+from integral_oda.engines.osa.installation import find_installation
+from integral_oda.instrument.energy import EnergyBand
 from integral_oda.products.response_file import read_response
 from integral_oda.products.spectrum import read_spectrum
 from integral_oda.query import ImageQuery, LightCurveQuery, SpectrumQuery
+from integral_oda.workflow.executor import execute
+from integral_oda.workflow.store import Store
+
+pytestmark = pytest.mark.slow
 
 BAND = (28.0, 80.0)
 THRESHOLD = 5.0
@@ -108,6 +116,16 @@ def test_spectra_are_the_native_engines_with_their_responses(made):
     assert spectrum.exposure_s == pytest.approx(other.exposure_s)
     areas = [read_response(p.folder / "isgri_rmf_Crab.fits", p.folder / "isgri_arf_Crab.fits") for p in (ours, native)]
     np.testing.assert_allclose(areas[0].matrix, areas[1].matrix, rtol=1e-5, atol=1e-4)
+
+
+def test_the_source_lists_of_all_windows_become_one_table(made, store):
+    graph = OsaGraph(Archive(made.root), made.windows, "11.2", data=find_installation().data_names())
+    node = graph.source_table([EnergyBand(*BAND)], THRESHOLD)
+    made(image_query(made.windows, engine="osa"))
+    execution = execute([node], Store(store))
+    rows = fits.getdata(execution.value(node).path("isgri_sources.fits"), 1)
+    assert execution.computed == 1
+    assert [str(name).strip() for name in rows["NAME"]] == ["Crab", "NEW_1"] * 2
 
 
 def prospects(made, query, store):
