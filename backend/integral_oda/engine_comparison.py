@@ -96,7 +96,8 @@ def compare_engines(
 
 
 def _with_engine(query: Query, engine: str) -> Query:
-    return query.model_copy(update={"engine": engine})
+    own = {} if engine == "osa" else {"engine_for": ()}
+    return query.model_copy(update={"engine": engine, **own})
 
 
 def _images(first: Products, second: Products) -> dict[str, Any]:
