@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from integral_oda.errors import RequestError, UnavailableError
+from integral_oda.errors import RequestError
 from integral_oda.query import ImageQuery, LightCurveQuery, QualityQuery, make_query
 from integral_oda.request import refuse_engine, split_by_osa_version
 
@@ -55,11 +55,6 @@ def test_bad_choices_are_told(values, told):
 def test_what_an_engine_cannot_do_is_refused(kind, values, told):
     with pytest.raises(RequestError, match=told):
         refuse_engine(query(kind, **values))
-
-
-def test_an_engine_that_is_not_there_is_told():
-    with pytest.raises(UnavailableError, match="engine mmoda is not available"):
-        refuse_engine(query(engine="mmoda"))
 
 
 def test_two_versions_of_osa_give_two_products():
