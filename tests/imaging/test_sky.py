@@ -111,3 +111,17 @@ def test_local_noise_is_one_at_least_and_follows_the_map():
     assert noise[200, 60] == pytest.approx(1, abs=0.05)
     assert noise[200, 330] == pytest.approx(1.97, abs=0.1)
     assert noise[25, 330] == pytest.approx(1.97, abs=0.15)
+
+
+def test_a_hasty_significance_is_never_above_the_exact_one(covariance_of):
+    from integral_oda.imaging.sky import information_map, least_significance, score_map
+    from integral_oda.simulation.shadowgram import LitSource
+
+    covariance = covariance_of([LitSource(0.03, -0.04, 80.0)], np.random.default_rng(61))
+    values = covariance.shadowgram.excess
+    hasty = least_significance(covariance, values)
+    information = information_map(covariance)
+    exact = score_map(covariance, values) / np.sqrt(np.maximum(information, 1e-30))
+    seen = (hasty > 3) & (information > 0.1 * information.max())
+    assert (hasty[seen] <= 1.02 * exact[seen]).all()
+    assert hasty.max() > 0.8 * exact[hasty > 0].max()

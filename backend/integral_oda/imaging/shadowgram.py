@@ -63,13 +63,15 @@ class Shadowgram:
     clean_response: Array = field(default_factory=lambda: np.zeros(0))
     clean_tangents: Array = field(default_factory=lambda: np.zeros(0))
 
+    def knows(self, tangents: tuple[float, float]) -> bool:
+        """Whether a source there is one that the expected counts were made without."""
+        if not len(self.clean_tangents):
+            return False
+        return bool(np.hypot(*(np.asarray(self.clean_tangents) - tangents).T).min() < _SAME_SOURCE)
+
     def response_at(self, tangents: tuple[float, float]) -> Array:
         """Answer to a source in a direction, ``(134, 130)``."""
-        if len(self.clean_tangents):
-            offset = np.hypot(*(np.asarray(self.clean_tangents) - tangents).T)
-            if offset.min() < _SAME_SOURCE:
-                return self.clean_response
-        return self.source_response
+        return self.clean_response if self.knows(tangents) else self.source_response
 
     def shadows(self, places: Sequence[tuple[float, float]], energy_kev: float) -> Array:
         """Counts of usable pixels at unit flux from several directions, ``(n_usable, n_places)``."""

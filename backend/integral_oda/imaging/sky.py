@@ -28,7 +28,7 @@ from integral_oda.imaging.surfaces import ASIC_SIDE, BLOCK_SIDE, structure_group
 from integral_oda.instrument.attitude import SKY_CENTRE
 from integral_oda.instrument.detector import MODULE_SHAPE, N_PIXELS
 
-__all__ = ["SkyMaps", "information_map", "local_noise", "make_sky_maps", "score_map"]
+__all__ = ["SkyMaps", "information_map", "least_significance", "local_noise", "make_sky_maps", "score_map"]
 
 
 _SMALLEST_SHARE = 0.004
@@ -84,6 +84,15 @@ def score_map(covariance: Covariance, values: Array) -> Array:
     shadowgram = covariance.shadowgram
     weighted = shadowgram.flat(shadowgram.source_response) * covariance.solve(values)
     return _correlator("contrast")(shadowgram.unflat(weighted))
+
+
+def least_significance(covariance: Covariance, values: Array) -> Array:
+    """Significance that a source at each sky pixel has at least, hastily: nothing is taken off for the background."""
+    shadowgram = covariance.shadowgram
+    source = shadowgram.flat(shadowgram.source_response)
+    information = _correlator("contrast squared")(shadowgram.unflat(source**2 / covariance.variance))
+    seen = information > _SMALLEST_SHARE * information.max()
+    return np.where(seen, score_map(covariance, values) / np.sqrt(np.maximum(information, 1e-30)), 0.0)
 
 
 def information_map(covariance: Covariance) -> Array:

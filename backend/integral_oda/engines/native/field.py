@@ -25,7 +25,9 @@ from integral_oda.imaging.efficiency import (
     measure_pliancy,
     threshold_sigma_kev,
 )
-from integral_oda.imaging.shadowgram import build_shadowgram
+from integral_oda.imaging.search import FieldModel, find_new_sources
+from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
+from integral_oda.imaging.sky import least_significance
 from integral_oda.imaging.structure import Covariance, StructureWidths
 from integral_oda.instrument.attitude import Attitude, separation_deg
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, OPEN_PIXELS, active_pixels, module_map
@@ -50,6 +52,9 @@ CLOSEST_PAIR_ARCMIN = 6.0
 HIGHEST_THRESHOLD_WIDTHS = 1.6
 _PROBE_BAND = EnergyBand(28.0, 100.0)
 _FEWEST_PIXELS = 500
+UNKNOWN_SIGNIFICANCE = 20.0
+_PEAK_SHARE = 0.6
+"""A source between pixel centres shows at least this share of its significance in a pixel of a hasty map."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,8 @@ class DetectorEfficiency:
         ``(n_usable,)`` rate of each pixel relative to the background alone.
     pliancy : ndarray
         ``(233,)``, see `Thresholds`.
+    bright : ndarray
+        ``(n, 2)`` tangents of bright sources that the catalogue lacks: their light is no background.
     sigma_kev, centre_kev, width_kev : float
         Of the turn-on and of the thresholds' prior.
     """
@@ -100,9 +107,14 @@ class DetectorEfficiency:
     background: Array
     amplitude: Array
     pliancy: Array
+    bright: Array
     sigma_kev: float
     centre_kev: float
     width_kev: float
+
+    def known_places(self, field: FieldSources) -> list[tuple[float, float]]:
+        """Tangents of the catalogue's sources and of the bright ones that it lacks."""
+        return [*field.tangents, *((float(ty), float(tz)) for ty, tz in self.bright)]
 
     @property
     def thresholds(self) -> Thresholds:
@@ -182,7 +194,10 @@ class Effi:
             raise DataError(f"science window {events.header.get('SWID', '')}: only {usable.sum()} usable pixels")
         spectra = _spectra(channels, usable)
         fitted = fit_thresholds(spectra, sigma, start=fitted)
-        amplitude = _bright_amplitude(channels, usable, fitted, live_time_map(good, dead), field)
+        live = live_time_map(good, dead)
+        probe = _probe(channels, usable, fitted, live)
+        bright = _bright_unknown(probe, field)
+        amplitude = _bright_amplitude(probe, live, [*field.tangents, *bright])
         if amplitude is not None:
             fitted = fit_thresholds(spectra, sigma, amplitude, start=fitted)
         fitted = measure_pliancy(fitted, spectra.counts)
@@ -192,6 +207,7 @@ class Effi:
             background=fitted.background,
             amplitude=fitted.amplitude,
             pliancy=np.asarray(fitted.pliancy),
+            bright=np.array(bright).reshape(-1, 2),
             sigma_kev=fitted.sigma_kev,
             centre_kev=fitted.centre_kev,
             width_kev=fitted.width_kev,
@@ -260,20 +276,32 @@ def _without_high_thresholds(usable: NDArray[np.bool_], fitted: Thresholds) -> N
     return kept
 
 
-def _bright_amplitude(
-    channels: tuple[Array, NDArray[np.int64]],
-    usable: NDArray[np.bool_],
-    fitted: Thresholds,
-    live: Array,
-    field: FieldSources,
-) -> Array | None:
-    """Rate of each pixel relative to its background where significant sources light it; None where there are none."""
+def _probe(
+    channels: tuple[Array, NDArray[np.int64]], usable: NDArray[np.bool_], fitted: Thresholds, live: Array
+) -> Shadowgram:
+    """Shadowgram of a broad band that bright sources are found in."""
     lower = np.searchsorted(SPECTRUM_EDGES, _PROBE_BAND.e1_kev, side="right")
     counts = channels[0][:, lower:-1].sum(axis=1).reshape(DETECTOR_SHAPE)
-    probe = build_shadowgram(counts, usable, fitted, _PROBE_BAND, live)
-    pifs = np.stack([pixel_illumination(*t)[usable] for t in field.tangents], axis=1) if field.names else None
-    if pifs is None:
+    return build_shadowgram(counts, usable, fitted, _PROBE_BAND, live)
+
+
+def _bright_unknown(probe: Shadowgram, field: FieldSources) -> list[tuple[float, float]]:
+    """Tangents of bright sources that the catalogue lacks.
+
+    The thresholds' fit answers to faint sources alone as it is expected to; of one of 0.4 Crab it would make 8 %.
+    """
+    model = FieldModel(Covariance(probe, StructureWidths()), float(np.sqrt(_PROBE_BAND.e1_kev * _PROBE_BAND.e2_kev)))
+    residual = model.residual(field.tangents)
+    if least_significance(model.covariance, residual).max() < _PEAK_SHARE * UNKNOWN_SIGNIFICANCE:
+        return []
+    return [source.tangents for source in find_new_sources(model, field.tangents, UNKNOWN_SIGNIFICANCE).sources]
+
+
+def _bright_amplitude(probe: Shadowgram, live: Array, places: Sequence[tuple[float, float]]) -> Array | None:
+    """Rate of each pixel relative to its background where significant sources light it; None where there are none."""
+    if not places:
         return None
+    pifs = np.stack([pixel_illumination(*place)[probe.usable] for place in places], axis=1)
     design = pifs * probe.flat(probe.source_response)[:, None]
     fluxes, covariance = Covariance(probe, StructureWidths()).fit(probe.excess, design)
     bright = fluxes > 10 * np.sqrt(np.diag(covariance))

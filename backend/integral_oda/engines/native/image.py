@@ -84,9 +84,12 @@ class BinI:
         if not known:
             return shadowgram
         field, *templates = known
-        design = shadowgram.shadows(field.tangents, band_energy_kev(band))
+        places = efficiency.known_places(field)
+        design = shadowgram.shadows(places, band_energy_kev(band))
         shadowgram = with_source_noise(shadowgram, design)
-        return apply_templates(shadowgram, templates, design, band, np.array(field.tangents))
+        clean = np.array(places).reshape(-1, 2)
+        shadowgram = replace(shadowgram, clean_response=shadowgram.source_response, clean_tangents=clean)
+        return apply_templates(shadowgram, templates, design, band, clean)
 
     def save(self, value: Shadowgram, folder: Path) -> None:
         """Write the planes."""
@@ -97,15 +100,19 @@ class BinI:
         return load_record(Shadowgram, folder)
 
 
+def _known(shadowgram: Shadowgram) -> list[tuple[float, float]]:
+    """Tangents of the sources that a shadowgram knows of."""
+    return [(float(ty), float(tz)) for ty, tz in shadowgram.clean_tangents]
+
+
 class RefI:
     """Structure of the detector plane in a neighbouring band, as a template for others."""
 
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> Template:
         """Fit the widths of the structure beside the catalogue sources, and take its most probable value."""
-        field = inputs[-1]
         band = EnergyBand(*parameters["band"])
         shadowgram = BinI().compute(inputs, parameters, raw)
-        design = shadowgram.shadows(field.tangents, band_energy_kev(band))
+        design = shadowgram.shadows(_known(shadowgram), band_energy_kev(band))
         covariance = Covariance(shadowgram, fit_widths(shadowgram, design))
         origin = f"{band} keV of the same window"
         return structure_template(covariance, design, band, np.random.default_rng(NULL_SEED), origin)
@@ -124,9 +131,9 @@ class BkgI:
 
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> StructureWidths:
         """Estimate the prior of the structure."""
-        shadowgram, field = inputs
+        shadowgram, _ = inputs
         energy = band_energy_kev(EnergyBand(*parameters["band"]))
-        return fit_widths(shadowgram, shadowgram.shadows(field.tangents, energy))
+        return fit_widths(shadowgram, shadowgram.shadows(_known(shadowgram), energy))
 
     def save(self, value: StructureWidths, folder: Path) -> None:
         """Write the widths."""

@@ -112,7 +112,11 @@ def fit_field(
                   if s.max() >= MODEL_SIGNIFICANCE]  # fmt: skip
     _place(models, candidates)
     new, suppressed = _new_candidates(models, candidates, threshold)
-    models = [model.with_new([c.place for c in candidates], [c.place for c in new]) for model in models]
+    known, found = ([c.place for c in some] for some in (candidates, new))
+    models = [
+        model.with_new(known, [place for place in found if not model.covariance.shadowgram.knows(place)])
+        for model in models
+    ]
     candidates += new
     forced = _forced_places(attitude, at, models, candidates)
     fit = _measured(models, photometry or Photometry.of(bands, {}), candidates, forced, attitude)

@@ -1,0 +1,73 @@
+"""A bright source that no catalogue has, in a window of late years: high low thresholds, fitted to its light too."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from integral_oda.archive.events import read_events
+from integral_oda.archive.tree import Archive
+from integral_oda.engines.native.events import Dead, Gti, select_events
+from integral_oda.engines.native.field import CatI, Effi
+from integral_oda.engines.native.image import BinI, BkgI, band_energy_kev
+from integral_oda.imaging.search import FieldModel
+from integral_oda.imaging.structure import Covariance
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.simulation.recipe import make_recipe
+from integral_oda.simulation.window import simulate
+
+BAND = EnergyBand(28.0, 80.0)
+RECIPE = {
+    "seed": 8,
+    "revolution": 2559,
+    "pointings": [{"ra": 200.0, "dec": 40.0, "roll": 10}],
+    "duration_s": 900,
+    "sources": [{"name": "U", "ra": 201.5, "dec": 41.0, "flux": {"value": 200, "band": BAND}, "catalogued": False}],
+    "detector": {"low_threshold_kev": 36, "low_threshold_spread_kev": 4, "dead_fraction": 0.05, "dead_time": 0.3},
+}
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    root = tmp_path_factory.mktemp("archive")
+    (scw,) = simulate(make_recipe(RECIPE), root)
+    (truth,) = json.loads((root / "truth.json").read_text())["windows"][0]["sources"]
+    archive = Archive(root)
+    selected = select_events(read_events(archive.events_file(str(scw))))
+    good = Gti().compute([selected], {}, {})
+    dead = Dead().compute([selected, good], {}, {"dead": archive.find(str(scw), "isgri_dead.fits")})
+    return [selected, good, dead], truth
+
+
+def efficiency_of(events, extra):
+    field = CatI().compute(events[:1], {"extra": extra}, {})
+    return [*events, Effi().compute([*events, field], {}, {}), field]
+
+
+@pytest.fixture(scope="module")
+def unknown(simulated):
+    return efficiency_of(simulated[0], [])
+
+
+def test_it_is_found_before_the_thresholds_are_fitted_for_good(simulated, unknown):
+    efficiency = unknown[3]
+    (place,) = efficiency.bright
+    assert np.rad2deg(np.hypot(*(place - simulated[1]["tangents"]))) * 60 < 0.5
+    assert efficiency.amplitude.max() > 1.5
+
+
+def test_its_flux_is_that_of_a_source_of_the_catalogue(simulated, unknown):
+    events, truth = simulated
+    known = efficiency_of(events, [["U", 201.5, 41.0]])
+    assert not len(known[3].bright)
+    measured = []
+    for base in (unknown, known):
+        shadowgram = BinI().compute(base, {"band": list(BAND)}, {})
+        widths = BkgI().compute([shadowgram, base[-1]], {"band": list(BAND)}, {})
+        model = FieldModel(Covariance(shadowgram, widths), band_energy_kev(BAND))
+        fluxes, covariance = model.fit([tuple(truth["tangents"])])
+        measured.append((fluxes[0], covariance[0, 0] ** 0.5))
+    assert measured[0] == pytest.approx(measured[1], rel=0.01)
+    assert measured[0][0] == pytest.approx(200, rel=0.05)
