@@ -87,7 +87,7 @@ def score_map(covariance: Covariance, values: Array) -> Array:
 
 
 def least_significance(covariance: Covariance, values: Array) -> Array:
-    """Significance that a source at each sky pixel has at least, hastily: nothing is taken off for the background."""
+    """Significance that a source at each sky pixel has about at least: nothing is taken off for the background."""
     shadowgram = covariance.shadowgram
     source = shadowgram.flat(shadowgram.source_response)
     information = _correlator("contrast squared")(shadowgram.unflat(source**2 / covariance.variance))
