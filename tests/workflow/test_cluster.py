@@ -307,7 +307,7 @@ def test_a_cluster_needs_a_store(tmp_path, cluster):
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setattr("integral_oda.workflow.cluster._ANSWER_S", 0.5)
-    with pytest.raises(UnavailableError, match="the scheduler tcp://127.0.0.1:9 does not answer"):
+    with pytest.raises(UnavailableError, match=r"the scheduler tcp://127\.0\.0\.1:9 does not answer"):
         ClusterExecutor(scheduler="tcp://127.0.0.1:9")
 
 

@@ -90,6 +90,8 @@ def _catalogue(value: Any) -> Any:
     for _ in range(_WRAPPED_TWICE):
         if isinstance(value, str):
             value = _from_json(value)
+    if value is None:
+        return None
     if not isinstance(value, dict) or not {"cat_column_names", "cat_column_list"} <= set(value):
         raise ValueError("a dictionary with cat_column_names and cat_column_list is needed")
     return value
