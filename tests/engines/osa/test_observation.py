@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 
 import numpy as np
@@ -107,21 +106,38 @@ def test_the_real_mosaic_of_two_revolutions_is_osas_own(real_data, tmp_path, mon
     assert noise[0] == pytest.approx(noise[1], rel=0.05)
 
 
-def test_windows_of_an_observation_are_summed(real_data, imported, tmp_path):
-    """Sky images without a mosaic: the native MOSAIC adds them up."""
-    observation = tmp_path / "obs"
-    for number in (1, 2):
-        folder = observation / "scw" / f"06650028001{number}.001"
-        folder.mkdir(parents=True)
-        shutil.copyfile(
-            real_data / "volodymyrss_pymosaics" / "isgri_sky_ima_1.fits.gz", folder / "isgri_sky_ima.fits.gz"
-        )
+@pytest.fixture
+def observation(real_data, tmp_path):
+    """Two windows of one real image, the second a day later and a tenth brighter."""
+    folder = tmp_path / "obs"
+    for number, factor in ((1, 1.0), (2, 1.1)):
+        target = folder / "scw" / f"06650028001{number}.001" / "isgri_sky_ima.fits"
+        target.parent.mkdir(parents=True)
+        with fits.open(real_data / "volodymyrss_pymosaics" / "isgri_sky_ima_1.fits.gz") as hdus:
+            for hdu in hdus[2:]:
+                scaled = {"INTENSITY": factor, "RESIDUAL": factor, "VARIANCE": factor**2}.get(
+                    hdu.header["IMATYPE"], 1.0
+                )
+                hdu.data = (hdu.data * scaled).astype(np.float32)
+                for key in ("TFIRST", "TLAST", "TSTART", "TSTOP"):
+                    if key in hdu.header:
+                        hdu.header[key] += number - 1
+            hdus.writeto(target)
+    return folder
+
+
+def test_windows_of_an_observation_are_summed_and_followed(observation, imported):
+    """Sky images without a mosaic: the native MOSAIC adds them up, and each source gets one point a window."""
     _, out = imported(observation)
     (made,) = read_sky_images(out / "mosaic.fits")
-    (one,) = read_sky_images(observation / "scw" / "066500280011.001" / "isgri_sky_ima.fits.gz")
-    ratio = np.nanmin(made.variance[made.observed]) / np.nanmin(one.variance[one.observed])
-    assert ratio == pytest.approx(0.5, abs=0.05)
-    assert np.nanmax(made.intensity) == pytest.approx(np.nanmax(one.intensity), rel=0.1)
+    first, second = (read_sky_images(path)[0] for path in sorted(observation.rglob("isgri_sky_ima.fits")))
+    expected = 1 / (1 / np.nanmin(first.variance[first.observed]) + 1 / np.nanmin(second.variance[second.observed]))
+    assert np.nanmin(made.variance[made.observed]) == pytest.approx(expected, rel=0.05)
+    curve = read_light_curve(out / "lightcurves-of-images" / "isgri_lc_Crab.fits")
+    assert np.diff(curve.time_ijd) == pytest.approx([1.0])
+    assert curve.rate[1] / curve.rate[0] == pytest.approx(1.1, rel=1e-4)
+    assert curve.rate[0] == pytest.approx(188.3, rel=0.05)
+    assert curve.error[0] == pytest.approx(1.2, abs=0.4)
 
 
 def test_a_source_list_beside_an_image_goes_with_it(imported, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ __all__ = ["ObservationFiles", "find_products", "product_nodes"]
 _OSA = "integral_oda.engines.osa.observation"
 _READ_IMA = DeclaredStep("READ_IMA", "1", f"{_OSA}:ReadSkyImage")
 _READ_LCR = DeclaredStep("READ_LCR", "1", f"{_OSA}:ReadCurves")
+_IMAGE_LCR = DeclaredStep("LCR", "1", "integral_oda.engines.osa.image_curves:ImageCurves", tolerant=True)
 _PACK_SPE = DeclaredStep("PACK_SPE", "1", f"{_OSA}:PackSpectrum", product=True)
 _PACK_PIF = DeclaredStep("PACK_PIF", "1", f"{_OSA}:PackPif", product=True)
 _THRESHOLD = 7.0
@@ -126,8 +128,12 @@ def product_nodes(found: ObservationFiles, version: str = "") -> dict[str, Node]
     products = {}
     for path in found.mosaics:
         products["" if len(found.mosaics) == 1 else _label(path)] = native.packed_image(image(path))
-    if found.skies and not found.mosaics:
-        products[""] = native.packed_image(_mosaic([image(path) for path in found.skies], found.skies))
+    if found.skies:
+        images = [image(path) for path in found.skies]
+        mosaic = _mosaic(images, found.skies)
+        if not found.mosaics:
+            products[""] = native.packed_image(mosaic)
+        products |= _from_images(images, mosaic, found.skies[0])
     if found.curves:
         curves = [node(_READ_LCR, _label(path), {"curves": path}) for path in found.curves]
         products["lightcurves"] = native.packed_light_curves(native.gathered_light_curves(curves))
@@ -136,6 +142,22 @@ def product_nodes(found: ObservationFiles, version: str = "") -> dict[str, Node]
         products[f"spectra/{_label(path)}"] = node(_PACK_SPE, _label(path), raw)
     for path in found.pifs:
         products[f"pif/{_label(path)}"] = node(_PACK_PIF, _label(path), {"pif": path})
+    return products
+
+
+def _from_images(images: Sequence[Node], mosaic: Node, first: Path) -> dict[str, Node]:
+    """Light curves of the sources of several images, one point a window, and spectra of adjoining bands."""
+    products = {}
+    bands = [image.band for image in read_sky_images(first)]
+    if len(images) > 1:
+        curves = Node(_IMAGE_LCR, "all", {}, (mosaic, *images), {}, ENGINE)
+        products["lightcurves-of-images"] = native.packed_light_curves(native.gathered_light_curves([curves]))
+    if len(bands) > 1 and all(low[1] == high[0] for low, high in pairwise(bands)):
+        edges = {"edges": [bands[0][0], *(band[1] for band in bands)], "group": 0.0, "source": None}
+        version = native_engine.ENGINE_VERSION
+        products["spectra-of-images"] = Node(
+            native.PACK_MSPE, "all", edges, (mosaic,), {}, native_engine.ENGINE, version
+        )
     return products
 
 
