@@ -12,7 +12,6 @@ from typing import Any
 from integral_oda.archive.calibration import calibration_files
 from integral_oda.archive.events import ATTITUDE_KEYWORDS
 from integral_oda.archive.fits_table import find_header
-from integral_oda.archive.orbit import ORBIT_FILE
 from integral_oda.archive.tree import Archive
 from integral_oda.background_files import find_map
 from integral_oda.engines.native import ENGINE, ENGINE_VERSION
@@ -419,13 +418,19 @@ def _light_curve_node(step: DeclaredStep, archive: Archive, scw: str, base: Mapp
     widths = [
         _node(BKG_I, scw, {"band": list(b)}, [s, base["field"]]) for s, b in zip(shadowgrams, curves.bands, strict=True)
     ]
-    orbit = archive.find(scw, ORBIT_FILE) if curves.barycentre else None
+    orbit = _orbit(archive, scw) if curves.barycentre else None
     inputs = [*base["events"][:3], base["field"], *shadowgrams, *widths]
     parameters = curves.parameters if step is LCR else curves.event_parameters
     if step is BURST:
         orbit, parameters = None, {key: value for key, value in parameters.items() if key != "barycentre"}
     calibration = _of(base["files"], "ic_effi") if step is LCR else {}
     return _node(step, scw, parameters, inputs, {**({"orbit": orbit} if orbit else {}), **calibration})
+
+
+def _orbit(archive: Archive, scw: str) -> Path | None:
+    from integral_oda.archive.orbit import ORBIT_FILE
+
+    return archive.find(scw, ORBIT_FILE)
 
 
 def _selected_nodes(
