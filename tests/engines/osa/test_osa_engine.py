@@ -90,6 +90,7 @@ def test_the_image_of_two_windows_is_the_native_engines(made):
 def test_a_mosaic_can_be_left_to_the_native_engine(made):
     query = image_query(made.windows)
     mixed = query.model_copy(update={"engine": "osa", "engine_for": ("MOSAIC=native",)})
+    made(query, engine="osa")
     ours, native = made(mixed), made(query)
     same_images(ours, native)
     same_sources(ours, native)
