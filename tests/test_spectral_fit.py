@@ -161,7 +161,7 @@ def test_bad_exposure(files, exposure):
 @pytest.mark.parametrize(
     ("given", "named"),
     [
-        ({"e1": 100, "e2": 20}, "below e2"),
+        ({"e1": 100, "e2": 20}, "above e1"),
         ({"flux": ["20"]}, "flux"),
         ({"flux": ["100-20"]}, "flux"),
         ({"statistic": "ks"}, "statistic"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from integral_oda.errors import DataError, OutputError, RequestError
 
@@ -95,10 +95,16 @@ class FitRequest(BaseModel):
     chain: int = Field(0, ge=0, le=1_000_000)
     fitter: Literal["iminuit", "sherpa"] = "iminuit"
 
+    @field_validator("e2")
+    @classmethod
+    def _above_e1(cls, value: float | None, info: ValidationInfo) -> float | None:
+        low = info.data.get("e1")
+        if value is not None and low is not None and low >= value:
+            raise ValueError(f"has to be above e1 = {low:g} keV")
+        return value
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.e1 is not None and self.e2 is not None and self.e1 >= self.e2:
-            raise ValueError(f"e1 = {self.e1:g} keV has to be below e2 = {self.e2:g} keV")
         for name in ("rmf", "arf", "background"):
             given = len(getattr(self, name))
             if given not in (0, 1, len(self.spectrum)):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from integral_oda.cli.options import AsJson, OutFolder
+from integral_oda.cli.options import AsJson, OutFolder, with_shared_options
 from integral_oda.cli.way import check_output
 from integral_oda.errors import RequestError
 
@@ -19,40 +20,52 @@ __all__ = ["fit_command"]
 _NUMBER_RULE = "NAME=NUMBER, such as index=2.1"
 
 
-def fit_command(
-    *,
-    out: OutFolder,
+@dataclass(frozen=True)
+class Files:
+    """Spectra and what goes with them."""
+
     spectrum: Annotated[
         list[Path] | None, typer.Option("--spectrum", help="PHA file; repeatable: all are fitted together.")
-    ] = None,
+    ] = None
+    rmf: Annotated[list[Path] | None, typer.Option("--rmf", help="RMF in place of the one that the file names.")] = None
+    arf: Annotated[
+        list[Path] | None, typer.Option("--arf", help="ARF in place of the one that the file names, or NONE.")
+    ] = None
+    background: Annotated[list[Path] | None, typer.Option("--background", help="PHA file of the background.")] = None
+    row: Annotated[int | None, typer.Option("--row", help="Spectrum of a PHA II file, from 1.")] = None
+    systematic: Annotated[
+        float | None, typer.Option("--systematic", help="Share of the rate, in place of the file's SYS_ERR.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is fitted, and what is asked of the fit."""
+
+    model: Annotated[
+        str, typer.Option("--model", help="Sums and products of components: powerlaw, powerlaw*highecut+gaussian, ...")
+    ] = "powerlaw"
+    e1: Annotated[float | None, typer.Option("--e1", help="Lower energy, keV.")] = None
+    e2: Annotated[float | None, typer.Option("--e2", help="Upper energy, keV.")] = None
+    flux: Annotated[list[str] | None, typer.Option("--flux", help="Band of a flux, E1-E2 in keV; repeatable.")] = None
+    statistic: Annotated[str, typer.Option("--statistic", help="chi2, cstat or wstat.")] = "chi2"
+    values: Annotated[list[str] | None, typer.Option("--set", help="Starting value, NAME=NUMBER; repeatable.")] = None
+    freeze: Annotated[list[str] | None, typer.Option("--freeze", help="Parameter to be held; repeatable.")] = None
+    thaw: Annotated[list[str] | None, typer.Option("--thaw", help="Parameter to be varied; repeatable.")] = None
+    minos: Annotated[bool, typer.Option("--minos", help="Asymmetric errors too.")] = False
+    contour: Annotated[str | None, typer.Option("--contour", help="Contours of two parameters, NAME,NAME.")] = None
+    chain: Annotated[int, typer.Option("--chain", help="Steps of a Markov chain (extra fit), 0 for none.")] = 0
+    fitter: Annotated[str, typer.Option("--fitter", help="iminuit, or sherpa where it is installed.")] = "iminuit"
+
+
+@with_shared_options
+def fit_command(
+    files: Files,
+    question: Question,
+    out: OutFolder,
     again: Annotated[
         Path | None, typer.Option("--again", metavar="fit.json", help="Repeat this fit; other options are not read.")
     ] = None,
-    rmf: Annotated[
-        list[Path] | None, typer.Option("--rmf", help="RMF in place of the one that the file names.")
-    ] = None,
-    arf: Annotated[
-        list[Path] | None, typer.Option("--arf", help="ARF in place of the one that the file names.")
-    ] = None,
-    background: Annotated[list[Path] | None, typer.Option("--background", help="PHA file of the background.")] = None,
-    row: Annotated[int | None, typer.Option("--row", help="Spectrum of a PHA II file, from 1.")] = None,
-    model: Annotated[
-        str, typer.Option("--model", help="Sums and products of components: powerlaw, powerlaw*highecut+gaussian, ...")
-    ] = "powerlaw",
-    e1: Annotated[float | None, typer.Option("--e1", help="Lower energy, keV.")] = None,
-    e2: Annotated[float | None, typer.Option("--e2", help="Upper energy, keV.")] = None,
-    flux: Annotated[list[str] | None, typer.Option("--flux", help="Band of a flux, E1-E2 in keV; repeatable.")] = None,
-    statistic: Annotated[str, typer.Option("--statistic", help="chi2, cstat or wstat.")] = "chi2",
-    values: Annotated[list[str] | None, typer.Option("--set", help="Starting value, NAME=NUMBER; repeatable.")] = None,
-    freeze: Annotated[list[str] | None, typer.Option("--freeze", help="Parameter to be held; repeatable.")] = None,
-    thaw: Annotated[list[str] | None, typer.Option("--thaw", help="Parameter to be varied; repeatable.")] = None,
-    systematic: Annotated[
-        float | None, typer.Option("--systematic", help="Share of the rate, in place of the file's SYS_ERR.")
-    ] = None,
-    minos: Annotated[bool, typer.Option("--minos", help="Asymmetric errors too.")] = False,
-    contour: Annotated[str | None, typer.Option("--contour", help="Contours of two parameters, NAME,NAME.")] = None,
-    chain: Annotated[int, typer.Option("--chain", help="Steps of a Markov chain (extra fit), 0 for none.")] = 0,
-    fitter: Annotated[str, typer.Option("--fitter", help="iminuit, or sherpa where it is installed.")] = "iminuit",
     as_json: AsJson = False,
 ) -> None:
     """Fit a model to spectra with their responses, from this project or any other."""
@@ -63,28 +76,13 @@ def fit_command(
     if again is not None:
         _write(fit_spectra(repeat_fit(again)), out, as_json=as_json)
         return
-    request = make_query(
-        FitRequest,
-        spectrum=spectrum,
-        rmf=rmf,
-        arf=arf,
-        background=background,
-        row=row,
-        model=model,
-        e1=e1,
-        e2=e2,
-        flux=flux,
-        statistic=statistic,
-        values=_numbers(values),
-        freeze=freeze,
-        thaw=thaw,
-        systematic=systematic,
-        minos=minos,
-        contour=contour.split(",") if contour else None,
-        chain=chain,
-        fitter=fitter,
-    )
-    _write(fit_spectra(request), out, as_json=as_json)
+    if not files.spectrum:
+        raise RequestError("spectrum", "none", "at least one PHA file, or --again with a fit.json")
+    asked = vars(question) | {
+        "values": _numbers(question.values),
+        "contour": question.contour.split(",") if question.contour else None,
+    }
+    _write(fit_spectra(make_query(FitRequest, **vars(files), **asked)), out, as_json=as_json)
 
 
 def _write(products: FitProducts, out: Path, *, as_json: bool) -> None:

@@ -27,8 +27,9 @@ def read_channel_edges(path: str | Path) -> Array:
     if path.name.endswith((".fits", ".fits.gz", ".rmf", ".rsp")):
         return _from_fits(path)
     try:
-        values = np.loadtxt(path, ndmin=2, dtype=float)
-    except (OSError, ValueError, UnicodeDecodeError) as exc:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.partition("#")[0].strip()]
+        values = np.loadtxt(lines, ndmin=2, dtype=float) if lines else np.zeros((0, 2))
+    except (OSError, ValueError) as exc:
         raise DataError(f"{path}: no file of channel edges in keV ({exc})") from exc
     return values[:, 0] if values.shape[1] == 1 else _joined(values[:, 0], values[:, 1], path)
 

@@ -32,11 +32,15 @@ def read_table_model(path: str | Path) -> Model:
         if missing:
             raise DataError(f"{path}: no table model, it has no extension {missing[0]}")
         parameters, energies, spectra = (np.array(hdus[n].data) for n in ("PARAMETERS", "ENERGIES", "SPECTRA"))
-    names = [str(row["NAME"]).strip().lower() for row in parameters]
+    names = [_text(row["NAME"]).strip().lower() for row in parameters]
     values = [np.asarray(row["VALUE"][: int(row["NUMBVALS"])], dtype=float) for row in map(_as_row, parameters)]
     start = [float(row["INITIAL"]) for row in parameters]
     edges = np.append(energies["ENERG_LO"], energies["ENERG_HI"][-1]).astype(float)
     return table_component(TableGrid(names, values, start, edges, _on_grid(spectra, values, path)))
+
+
+def _text(name: Any) -> str:
+    return name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)
 
 
 def _as_row(row: Any) -> dict[str, Any]:
