@@ -159,6 +159,13 @@ def test_no_path_with_brackets_reaches_an_executable(work, tmp_path):
     assert (work.folder / seen.partition("[")[0]).read_bytes() == b"x"
 
 
+def test_files_of_the_working_directory_are_named_from_there(work):
+    """A container does not see them at the host's path."""
+    create(work)
+    assert work.seen(work.folder / "og.fits") == "og.fits"
+    assert work.seen(f"{work.folder}/og.fits[GROUPING]") == "og.fits[GROUPING]"
+
+
 def test_a_working_folder_with_brackets_is_refused(osa, monkeypatch, tmp_path):
     monkeypatch.setenv("INTEGRAL_ODA_OSA_WORK", str(tmp_path / "a[b]"))
     with pytest.raises(RequestError, match=r"INTEGRAL_ODA_OSA_WORK = .*a\[b\]"):

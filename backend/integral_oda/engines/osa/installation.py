@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from integral_oda.engine_choice import DEFAULT_OSA_VERSION
-from integral_oda.engines.osa.containers import DEFAULT_IMAGE, RUNTIMES, Container, Mount, container_command
+from integral_oda.engines.osa.containers import DEFAULT_IMAGE, RUNTIMES, WORK, Container, Mount, container_command
 from integral_oda.errors import RequestError, UnavailableError
 
 __all__ = ["HOW_TO_FIND", "Installation", "find_installation"]
@@ -89,7 +89,7 @@ class Installation:
 
     def environment(self, work: Path, archive: Path) -> dict[str, str]:
         """Variables of one working directory: its own parameter files, log and home, no screen, no prompt."""
-        inside = "/work" if self.container else str(work)
+        inside = WORK if self.container else str(work)
         own = {
             "COMMONLOGFILE": f"+{inside}/common.log",
             "COMMONSCRIPT": "1",

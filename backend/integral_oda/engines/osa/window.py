@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from integral_oda.engines.osa.containers import WORK
 from integral_oda.engines.osa.groups import (
     BIN_KEYWORDS,
     BKG_KEYWORDS,
@@ -112,7 +113,7 @@ def _observation(call: Call) -> tuple[str, str]:
     scw = swg.parent.name
     name = f"scw_{scw.partition('.')[0]}"
     (work.folder / "scws.txt").write_text(f"{work.seen(swg)}[1]\n", encoding="utf-8")
-    base = "/work" if work.installation.container else str(work.folder)
+    base = WORK if work.installation.container else str(work.folder)
     work.run("og_create", (f"obs/{name}/og_ibis.fits",), idxSwg="scws.txt", instrument="IBIS", ogid=name, baseDir=base)
     return f"obs/{name}", f"scw/{scw}/swg_ibis.fits"
 

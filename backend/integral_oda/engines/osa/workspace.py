@@ -112,8 +112,10 @@ class Workspace:
         return target.name
 
     def seen(self, path: str | Path) -> str:
-        """How the executables name a raw file; one whose path has ``[`` or ``]`` is reached by a link without."""
+        """How the executables name a file; a raw one whose path has ``[`` or ``]`` is reached by a link without."""
         file, extension = _split_extension(str(path))
+        if file.startswith(f"{self.folder}/"):
+            return file.removeprefix(f"{self.folder}/") + extension
         if not set("[]") & set(file):
             return self.installation.seen(file, self.archive) + extension
         if self.installation.container is not None:
