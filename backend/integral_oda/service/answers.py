@@ -70,12 +70,12 @@ def _spectra(ticket: Ticket, folder: Path, summary: Mapping[str, Any], request: 
 
 
 def _of_sources(ticket: Ticket, folder: Path, summary: Mapping[str, Any], beginning: str) -> Iterable[tuple[Path, str]]:
-    """Files of the sources that are wanted, with the sources' names."""
-    for name in summary["files"]:
-        if name.startswith(beginning) and name.endswith(".fits"):
-            source = _name_in(folder / name)
-            if not ticket.keep or source in ticket.keep:
-                yield folder / name, source
+    """Files of the sources that are wanted, with the sources' names, in the order of the request's catalogue."""
+    names = [name for name in summary["files"] if name.startswith(beginning) and name.endswith(".fits")]
+    found = [(folder / name, _name_in(folder / name)) for name in names]
+    if not ticket.keep:
+        return found
+    return sorted((pair for pair in found if pair[1] in ticket.keep), key=lambda pair: ticket.keep.index(pair[1]))
 
 
 def _name_in(path: Path) -> str:
