@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,17 +18,62 @@ if TYPE_CHECKING:
     from integral_oda.products.sky_image import SkyImage
     from integral_oda.products.source_list import Source
 
-__all__ = ["Plane", "close_figure_widget", "figure_widget", "load_bokeh", "sky_image_figure"]
+__all__ = [
+    "COLOUR_MAPS",
+    "Look",
+    "Plane",
+    "close_figure_widget",
+    "colour_limits",
+    "figure_widget",
+    "load_bokeh",
+    "rgb_figure",
+    "show_image",
+    "sky_image_figure",
+]
 
 Figure = Any  # Bokeh's annotations know neither its styling arguments nor integer images
-Plane = Literal["significance", "intensity", "exposure"]
+Plane = Literal["significance", "intensity", "exposure", "sensitivity"]
+ColourMap = Literal["Inferno", "Viridis", "Cividis", "Greys", "Turbo"]
 
 MAX_IMAGE_PIXELS = 2**20
 MAX_HOVER_PIXELS = 2**18
+_CLOSEST_TICKS = 8.0
+_SMALLEST_REGION = 2.0
 GRID_COLOUR = "#d8d8d8"
 KNOWN_COLOUR, NEW_COLOUR, FORCED_COLOUR = "#7CFC00", "#ff5cf4", "#9fd8ff"
 
-_PLANE_TITLES = {"significance": "Significance [sigma]", "intensity": "Flux [counts/s]", "exposure": "Exposure [s]"}
+SUPPRESSED_COLOUR, REGION_COLOUR = "#ffb000", "#40e0ff"
+COLOUR_MAPS: tuple[ColourMap, ...] = ("Inferno", "Viridis", "Cividis", "Greys", "Turbo")
+
+_EMPTY_COLOUR = "#3a3a44"
+_PLANE_TITLES = {
+    "significance": "Significance [sigma]",
+    "intensity": "Flux [counts/s]",
+    "exposure": "Exposure [s]",
+    "sensitivity": "5 sigma sensitivity [counts/s]",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How sky images are shown.
+
+    Attributes
+    ----------
+    plane : {"significance", "intensity", "exposure", "sensitivity"}
+        What the colours mean.
+    stretch : {"linear", "asinh", "log"}
+        How values become colours.
+    frame : {"equatorial", "galactic"}
+        Of the grid.
+    colour_map : str
+        One of `COLOUR_MAPS`.
+    """
+
+    plane: Plane = "significance"
+    stretch: display.Stretch = "linear"
+    frame: Frame = "equatorial"
+    colour_map: ColourMap = "Inferno"
 
 
 def load_bokeh() -> None:
@@ -58,10 +104,12 @@ def close_figure_widget(widget: DOMWidget) -> None:
 def sky_image_figure(
     image: SkyImage,
     sources: Sequence[Source] = (),
-    plane: Plane = "significance",
-    stretch: display.Stretch = "linear",
+    look: Look | None = None,
     width: int = 640,
-    frame: Frame = "equatorial",
+    *,
+    noise: float = 1.0,
+    suppressed: Sequence[Mapping[str, Any]] = (),
+    regions: Sequence[tuple[str, float, float, float]] = (),
 ) -> Figure:
     """Sky image with celestial grid, colour bar, values under the pointer and sources.
 
@@ -71,97 +119,191 @@ def sky_image_figure(
         One band.
     sources : sequence of Source
         Marked and named; new ones in another colour and shape. Those outside the image are left out.
-    plane : {"significance", "intensity", "exposure"}
-        What the colours mean.
-    stretch : {"linear", "asinh", "log"}
-        How values become colours.
+    look : Look, optional
     width : int
         Largest width of the whole figure, screen pixels; on a narrower page it shrinks.
-
-    frame : {"equatorial", "galactic"}
-        Of the grid.
+    noise : float
+        Measured width of the significance map, for the sensitivity.
+    suppressed : sequence of mapping
+        Excesses that are no sources, as in ``summary.json``; marked with their reason.
+    regions : sequence of tuple
+        Name, RA, Dec and radius (degrees, FK5) of circles to draw.
 
     Returns
     -------
     bokeh.plotting.figure
         Coordinates are 0-based pixels of the image. At most one megapixel of bytes is sent.
     """
+    look = look or Look()
+    plot = _empty_figure(image.shape, width, f"{_PLANE_TITLES[look.plane].split(' [')[0]}, {image.band} keV")
+    _draw_pixels(plot, image, look, noise)
+    _draw_all_marks(plot, image, look, sources, suppressed, regions)
+    return plot
+
+
+def rgb_figure(
+    images: Sequence[SkyImage],
+    sources: Sequence[Source] = (),
+    look: Look | None = None,
+    width: int = 640,
+    *,
+    suppressed: Sequence[Mapping[str, Any]] = (),
+    regions: Sequence[tuple[str, float, float, float]] = (),
+) -> Figure:
+    """Two or three bands as the colours red, green and blue of one image, the lowest energies red.
+
+    Parameters are those of `sky_image_figure`; of two bands the higher one is green and blue.
+    """
+    look = look or Look()
+    bands = sorted(images, key=lambda one: one.band)
+    red, green, blue = (bands[0], bands[len(bands) // 2], bands[-1])
+    names = ", ".join(
+        f"{colour} {one.band}" for colour, one in zip(("red", "green", "blue"), (red, green, blue), strict=True)
+    )
+    plot = _empty_figure(red.shape, width, f"{_PLANE_TITLES[look.plane].split(' [')[0]}: {names} keV")
+    loudest = np.fmax.reduce([_significance(one) for one in (red, green, blue)])
+    at = display.peak_pixels(loudest, MAX_IMAGE_PIXELS)
+    pixels = np.full((*at[0].shape, 4), 255, dtype=np.uint8)
+    for channel, one in enumerate((red, green, blue)):
+        levels = display.colour_levels(_values(one, look.plane)[at], *colour_limits(one, look.plane), look.stretch)
+        pixels[..., channel] = np.where(levels == display.NO_DATA, 58, levels)
+    rows, columns = red.shape
+    plot.image_rgba([pixels.view(np.uint32)[..., 0]], x=-0.5, y=-0.5, dw=columns, dh=rows, level="image", name="pixels")
+    _add_pixel_hover(plot, green)
+    _draw_all_marks(plot, red, look, sources, suppressed, regions)
+    return plot
+
+
+def _empty_figure(shape: tuple[int, int], width: int, title: str) -> Figure:
     from bokeh.models import Range1d
     from bokeh.plotting import figure
 
-    rows, columns = image.shape
-    height = round((width - 90) * rows / columns) + 60
+    rows, columns = shape
     plot: Figure = figure(
-        title=f"{_PLANE_TITLES[plane].split(' [')[0]}, {image.band} keV",
+        title=title,
         x_range=Range1d(start=-0.5, end=columns - 0.5),
         y_range=Range1d(start=-0.5, end=rows - 0.5),
         width=width,
-        height=height,
+        height=round((width - 90) * rows / columns) + 60,
         sizing_mode="scale_width",
         max_width=width,
-        tools="pan,box_zoom,wheel_zoom,reset,save",
+        tools="pan,box_zoom,wheel_zoom,box_select,reset,save",
         name="sky_image",
     )
     plot.axis.visible = False
     plot.grid.visible = False
-    plot.background_fill_color = "#3a3a44"
-    _draw_pixels(plot, image, plane, stretch)
-    _draw_graticule(plot, graticule(image.wcs, image.shape, frame), image.shape)
-    _draw_sources(plot, image, sources)
+    plot.background_fill_color = _EMPTY_COLOUR
     return plot
+
+
+def _draw_all_marks(
+    plot: Figure,
+    image: SkyImage,
+    look: Look,
+    sources: Sequence[Source],
+    suppressed: Sequence[Mapping[str, Any]],
+    regions: Sequence[tuple[str, float, float, float]],
+) -> None:
+    _draw_graticule(plot, graticule(image.wcs, image.shape, look.frame), image.shape)
+    _draw_suppressed(plot, image, suppressed)
+    _draw_regions(plot, image, regions)
+    _draw_sources(plot, image, sources)
 
 
 def colour_limits(image: SkyImage, plane: Plane) -> tuple[float, float]:
     """Values at the ends of the colour scale."""
     if plane == "exposure":
         return 0.0, float(np.nanmax(image.exposure, initial=1.0))
-    peak = float(np.nanmax(np.where(image.observed, image.significance, np.nan), initial=0.0))
-    low, high = -3.0, float(np.clip(peak, 8.0, 15.0))
-    if plane == "significance":
-        return low, high
     error = float(np.sqrt(np.median(image.variance[image.observed]))) if image.observed.any() else 1.0
-    return low * error, high * error
+    if plane == "sensitivity":
+        return 0.0, 15 * error
+    peak = float(np.nanmax(_significance(image), initial=0.0))
+    low, high = -3.0, float(np.clip(peak, 8.0, 15.0))
+    return (low, high) if plane == "significance" else (low * error, high * error)
 
 
-def _draw_pixels(plot: Figure, image: SkyImage, plane: Plane, stretch: display.Stretch) -> None:
+def _significance(image: SkyImage) -> NDArray[np.floating]:
+    return np.where(image.observed, image.significance, np.nan)
+
+
+def _values(image: SkyImage, plane: Plane, noise: float = 1.0) -> NDArray[np.floating]:
+    """What the colours stand for, NaN where nothing was observed."""
+    if plane == "sensitivity":
+        from integral_oda.products.sensitivity import sensitivity_map
+
+        return sensitivity_map(image, noise)
+    return np.where(image.observed, getattr(image, plane), np.nan)
+
+
+def _draw_pixels(plot: Figure, image: SkyImage, look: Look, noise: float) -> None:
+    from bokeh import palettes
     from bokeh.models import LinearColorMapper
-    from bokeh.palettes import Inferno256
 
-    low, high = colour_limits(image, plane)
-    shown = np.where(image.observed, image.significance, np.nan)
-    values = np.where(image.observed, getattr(image, plane), np.nan)
-    at = display.peak_pixels(shown, MAX_IMAGE_PIXELS)
-    mapper = LinearColorMapper(palette=Inferno256[:255], low=0, high=254, high_color="#3a3a44")
+    palette = palettes.all_palettes[look.colour_map][256][:255]
+    mapper = LinearColorMapper(palette=palette, low=0, high=254, high_color=_EMPTY_COLOUR)
     rows, columns = image.shape
+    limits = colour_limits(image, look.plane)
     plot.image(
-        [display.colour_levels(values[at], low, high, stretch)],
+        [_levels(image, look, limits, noise)],
         x=-0.5,
         y=-0.5,
         dw=columns,
         dh=rows,
         color_mapper=mapper,
         level="image",
+        name="pixels",
     )
-    _add_colour_bar(plot, mapper, _PLANE_TITLES[plane], low, high, stretch)
-    _add_pixel_hover(plot, image, shown)
+    _add_colour_bar(plot, mapper, _PLANE_TITLES[look.plane], *limits, look.stretch)
+    _add_pixel_hover(plot, image)
+
+
+def _levels(image: SkyImage, look: Look, limits: tuple[float, float], noise: float) -> NDArray[np.uint8]:
+    at = display.peak_pixels(_significance(image), MAX_IMAGE_PIXELS)
+    return display.colour_levels(_values(image, look.plane, noise)[at], *limits, look.stretch)
+
+
+def show_image(plot: Figure, image: SkyImage, look: Look) -> None:
+    """Put another band of the same pixel grid into a figure of `sky_image_figure` that is on the page."""
+    limits = colour_limits(image, look.plane)
+    pixels = plot.select_one({"name": "pixels"}).data_source
+    pixels.data = {**pixels.data, "image": [_levels(image, look, limits, 1.0)]}
+    plot.select_one({"name": "values"}).data_source.data = _pointer_values(image)
+    places, labels = _ticks(*limits, look.stretch)
+    plot.right[0].update(ticker=_fixed(places), major_label_overrides=labels)
+    plot.title.text = f"{_PLANE_TITLES[look.plane].split(' [')[0]}, {image.band} keV"
 
 
 def _add_colour_bar(plot: Figure, mapper: Any, title: str, low: float, high: float, stretch: display.Stretch) -> None:
-    from bokeh.models import FixedTicker
     from bokeh.models.annotations import ColorBar
 
-    values = _round_ticks(low, high)
-    places = [float(place) for place in display.level_of(np.array(values), low, high, stretch)]
+    places, labels = _ticks(low, high, stretch)
     bar = ColorBar(
         color_mapper=mapper,
-        ticker=FixedTicker(ticks=places),
-        major_label_overrides={place: f"{value:g}" for place, value in zip(places, values, strict=True)},
+        ticker=_fixed(places),
+        major_label_overrides=labels,
         title=title,
         title_text_font_style="normal",
         width=12,
         label_standoff=6,
     )
     plot.add_layout(bar, "right")
+
+
+def _ticks(low: float, high: float, stretch: display.Stretch) -> tuple[list[float], Any]:
+    """Places of round values on the colour scale, and what stands there; those too close to another are left out."""
+    values = _round_ticks(low, high)
+    places = [float(place) for place in display.level_of(np.array(values), low, high, stretch)]
+    kept: list[int] = []
+    for k in reversed(range(len(places))):
+        if not kept or places[kept[-1]] - places[k] > _CLOSEST_TICKS:
+            kept.append(k)
+    return [places[k] for k in kept[::-1]], {places[k]: f"{values[k]:g}" for k in kept}
+
+
+def _fixed(places: Sequence[float]) -> Any:
+    from bokeh.models import FixedTicker
+
+    return FixedTicker(ticks=list(places))
 
 
 def _round_ticks(low: float, high: float) -> list[float]:
@@ -171,26 +313,38 @@ def _round_ticks(low: float, high: float) -> list[float]:
     return [float(np.round(k * step, 10)) for k in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
 
 
-def _add_pixel_hover(plot: Figure, image: SkyImage, shown: NDArray[np.floating]) -> None:
+def _pointer_values(image: SkyImage) -> dict[str, list[NDArray[np.float32]]]:
     """Floats for the pointer, coarser than the image if that is large; the kernel keeps the full ones."""
-    from bokeh.models import HoverTool
-
-    at = display.peak_pixels(shown, MAX_HOVER_PIXELS)
-    ra, dec = image.wcs.celestial.wcs_pix2world(at[1].ravel(), at[0].ravel(), 0)
-    rows, columns = image.shape
+    at = display.peak_pixels(_significance(image), MAX_HOVER_PIXELS)
+    position = image.position_of(at[1], at[0])
     with np.errstate(invalid="ignore"):
         error = np.sqrt(image.variance[at])
+    seen = image.observed[at]
     planes = {
-        "ra": ra.reshape(at[0].shape),
-        "dec": dec.reshape(at[0].shape),
-        "flux": np.where(image.observed[at], image.intensity[at], np.nan),
-        "error": np.where(image.observed[at], error, np.nan),
-        "sigma": shown[at],
+        "ra": position.ra.deg,
+        "dec": position.dec.deg,
+        "flux": np.where(seen, image.intensity[at], np.nan),
+        "error": np.where(seen, error, np.nan),
+        "sigma": np.where(seen, image.significance[at], np.nan),
     }
-    source = {name: [np.asarray(values, dtype=np.float32)] for name, values in planes.items()}
+    return {name: [np.asarray(values, dtype=np.float32)] for name, values in planes.items()}
+
+
+def _add_pixel_hover(plot: Figure, image: SkyImage) -> None:
+    from bokeh.models import HoverTool
+
+    rows, columns = image.shape
     # Blank for the eye, there for the pointer: the coarse planes need a glyph of their own shape.
     glyph = plot.image(
-        "sigma", source=source, x=-0.5, y=-0.5, dw=columns, dh=rows, global_alpha=0.0, palette=["#000000"]
+        "sigma",
+        source=_pointer_values(image),
+        x=-0.5,
+        y=-0.5,
+        dw=columns,
+        dh=rows,
+        global_alpha=0.0,
+        palette=["#000000"],
+        name="values",
     )
     tips = [
         ("RA, Dec", "@ra{0.000}°, @dec{+0.000}°"),
@@ -198,6 +352,67 @@ def _add_pixel_hover(plot: Figure, image: SkyImage, shown: NDArray[np.floating])
         ("Significance", "@sigma{0.0}"),
     ]
     plot.add_tools(HoverTool(renderers=[glyph], tooltips=tips, description="Values under the pointer"))
+
+
+def _draw_suppressed(plot: Figure, image: SkyImage, suppressed: Sequence[Mapping[str, Any]]) -> None:
+    """Crosses where something above the threshold is no source: ghosts, remainders of bright ones, noise."""
+    from bokeh.models import HoverTool
+
+    here = [item for item in suppressed if (item["e1_kev"], item["e2_kev"]) == tuple(image.band)]
+    column, row, inside = _pixels_of(image, [(item["ra_deg"], item["dec_deg"]) for item in here])
+    if not inside.any():
+        return
+    shown = [item for item, is_inside in zip(here, inside, strict=True) if is_inside]
+    glyph = plot.scatter(
+        "column",
+        "row",
+        source={
+            "column": column[inside],
+            "row": row[inside],
+            "reason": [str(item["reason"]) for item in shown],
+            "sigma": [float(item["significance"]) for item in shown],
+        },
+        marker="x",
+        size=13,
+        line_color=SUPPRESSED_COLOUR,
+        line_width=1.8,
+        name="suppressed",
+    )
+    tips = [("No source", "@reason"), ("Significance", "@sigma{0.0}")]
+    plot.add_tools(HoverTool(renderers=[glyph], tooltips=tips, description="Excesses that are no sources"))
+
+
+def _draw_regions(plot: Figure, image: SkyImage, regions: Sequence[tuple[str, float, float, float]]) -> None:
+    column, row, inside = _pixels_of(image, [(ra, dec) for _, ra, dec, _ in regions])
+    if not inside.any():
+        return
+    scale = float(np.sqrt(np.abs(np.linalg.det(image.wcs.celestial.pixel_scale_matrix))))
+    shown = [region for region, is_inside in zip(regions, inside, strict=True) if is_inside]
+    data = {
+        "column": column[inside],
+        "row": row[inside],
+        "radius": [max(radius / scale, _SMALLEST_REGION) for *_, radius in shown],
+        "name": [name for name, *_ in shown],
+    }
+    plot.circle("column", "row", radius="radius", source=data, fill_alpha=0, line_color=REGION_COLOUR, name="regions")
+    plot.text(
+        "column", "row", text="name", source=data, y_offset=16, x_offset=6, text_color=REGION_COLOUR,
+        text_font_size="11px", name="region_names",
+    )  # fmt: skip
+
+
+def _pixels_of(
+    image: SkyImage, positions: Sequence[tuple[float, float]]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
+    """Columns and rows of positions (RA, Dec, degrees), and which of them are on the image."""
+    from astropy.coordinates import SkyCoord
+
+    if not positions:
+        return np.zeros(0), np.zeros(0), np.zeros(0, dtype=bool)
+    ra, dec = np.transpose(positions)
+    column, row = image.pixel_of(SkyCoord(ra, dec, unit="deg", frame="fk5"))
+    rows, columns = image.shape
+    return column, row, (column > -0.5) & (column < columns - 0.5) & (row > -0.5) & (row < rows - 0.5)
 
 
 def _draw_graticule(plot: Figure, lines: Sequence[GraticuleLine], shape: tuple[int, int]) -> None:
@@ -230,21 +445,14 @@ def _draw_graticule(plot: Figure, lines: Sequence[GraticuleLine], shape: tuple[i
 
 
 def _draw_sources(plot: Figure, image: SkyImage, sources: Sequence[Source]) -> None:
-    from astropy.coordinates import SkyCoord
-
-    if not sources:
-        return
-    position = SkyCoord([s.ra_deg for s in sources], [s.dec_deg for s in sources], unit="deg", frame="fk5")
-    column, row = image.pixel_of(position)
-    rows, columns = image.shape
-    inside = (column > -0.5) & (column < columns - 0.5) & (row > -0.5) & (row < rows - 0.5)
+    column, row, inside = _pixels_of(image, [(source.ra_deg, source.dec_deg) for source in sources])
     styles = (
         ("Known", KNOWN_COLOUR, "circle", [not s.new and not s.forced for s in sources]),
         ("New", NEW_COLOUR, "diamond", [s.new for s in sources]),
         ("Forced", FORCED_COLOUR, "square", [s.forced and not s.new for s in sources]),
     )
     for kind, colour, marker, of_kind in styles:
-        chosen = np.flatnonzero(inside & np.array(of_kind))
+        chosen = np.flatnonzero(inside & np.array(of_kind, dtype=bool))
         if len(chosen):
             marked = [sources[int(i)] for i in chosen]
             _mark(plot, marked, column[chosen], row[chosen], kind, colour, marker)

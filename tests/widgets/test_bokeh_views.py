@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from integral_oda.products.sky_image import read_sky_images
-from integral_widgets.bokeh_views import close_figure_widget, figure_widget, sky_image_figure
+from integral_widgets.bokeh_views import (
+    COLOUR_MAPS,
+    Look,
+    close_figure_widget,
+    colour_limits,
+    figure_widget,
+    rgb_figure,
+    show_image,
+    sky_image_figure,
+)
 
 
 def renderers(figure, name):
@@ -66,14 +75,66 @@ def test_sources_outside_or_behind_are_left_out(image, source):
     assert not renderers(figure, "sources_known")
 
 
-@pytest.mark.parametrize(("plane", "title"), [("intensity", "Flux"), ("exposure", "Exposure")])
+@pytest.mark.parametrize(
+    ("plane", "title"), [("intensity", "Flux"), ("exposure", "Exposure"), ("sensitivity", "5 sigma")]
+)
 def test_other_planes_have_their_own_colours(image, plane, title):
-    figure = sky_image_figure(image, plane=plane, stretch="asinh")
+    figure = sky_image_figure(image, look=Look(plane, "asinh"))
     assert figure.title.text.startswith(title)
     bar = figure.right[0]
     labels = [float(bar.major_label_overrides[tick]) for tick in bar.ticker.ticks]
     assert labels == sorted(labels)
     assert bar.ticker.ticks == sorted(bar.ticker.ticks)
+
+
+@pytest.mark.parametrize("name", COLOUR_MAPS)
+def test_every_colour_map_has_a_colour_for_every_level(image, name):
+    mapper = sky_image_figure(image, look=Look(colour_map=name)).renderers[0].glyph.color_mapper
+    assert len(set(mapper.palette)) >= 250
+    assert (mapper.low, mapper.high) == (0, 254)
+
+
+def test_ticks_of_a_logarithmic_scale_do_not_overlap(image):
+    ticks = sky_image_figure(image, look=Look("exposure", "log")).right[0].ticker.ticks
+    assert np.diff(ticks).min() > 8
+
+
+def test_what_is_no_source_is_marked_with_its_reason(image):
+    item = {"ra_deg": 290.0, "dec_deg": 20.0, "e1_kev": 28.0, "e2_kev": 80.0, "significance": 8.1,
+            "reason": "ghost of <b>Cyg X-1</b>"}  # fmt: skip
+    other = {**item, "e1_kev": 40.0}
+    figure = sky_image_figure(image, suppressed=[item, other])
+    assert column(figure, "suppressed", "reason") == ["ghost of <b>Cyg X-1</b>"]
+    assert column(figure, "suppressed", "column") == pytest.approx([59.5])
+
+
+def test_regions_are_circles_of_their_size(image):
+    figure = sky_image_figure(image, regions=[("here", 290.0, 20.0, 0.5), ("far", 110.0, -20.0, 0.5)])
+    assert column(figure, "regions", "name") == ["here"]
+    assert column(figure, "regions", "radius") == pytest.approx([5.0])
+
+
+def test_three_bands_are_red_green_and_blue(image_of):
+    bands = [(60.0, 100.0), (20.0, 40.0), (40.0, 60.0)]
+    peaks = [(50, 30), (20, 30), (30, 80)]
+    figure = rgb_figure([image_of(band=b, peak=p, sigma=15.0) for b, p in zip(bands, peaks, strict=True)])
+    pixels = figure.renderers[0].data_source.data["image"][0].view(np.uint8).reshape(80, 120, 4)
+    assert pixels[20, 30, 0] == pixels[30, 80, 1] == pixels[50, 30, 2] == 254
+    assert (pixels[..., 3] == 255).all()
+    assert figure.title.text == "Significance: red 20-40, green 40-60, blue 60-100 keV"
+
+
+def test_another_band_goes_into_the_figure_that_is_on_the_page(image, image_of):
+    figure, look = sky_image_figure(image, look=Look("intensity")), Look("intensity")
+    other = image_of(band=(40.0, 60.0), peak=(60, 20), sigma=12.0)
+    show_image(figure, other, look)
+    fresh = sky_image_figure(other, look=look)
+    for k in (0, 1):
+        for name, values in fresh.renderers[k].data_source.data.items():
+            assert np.array_equal(figure.renderers[k].data_source.data[name], values, equal_nan=True)
+    assert figure.right[0].ticker.ticks == fresh.right[0].ticker.ticks
+    assert figure.title.text == "Flux, 40-60 keV"
+    assert colour_limits(other, "significance") == (-3.0, 12.0)
 
 
 def test_a_flat_empty_image_can_be_drawn(image):

@@ -13,7 +13,6 @@ from integral_oda.workflow.progress import StepEvent
 from integral_widgets import explorer as module
 from integral_widgets.explorer import Explorer, is_simulated
 from integral_widgets.tasks import FetchSample, ImageResult, LightCurveResult, MakeImage, MakeLightCurve, SimulateWindow
-from integral_widgets.views import describe_pixel
 from integral_widgets.worker import Done, Failed, Step, TaskError
 
 SCW = "255900280010.001"
@@ -130,8 +129,8 @@ def test_results_are_shown_and_kept(app, products):
     app.wait(1)
     assert app.image is products.image
     assert app.light_curve is products.curve
-    assert app.image_view.view.figure.name == "sky_image"
-    assert app.light_curve_view.view.figure.name == "light_curve"
+    assert app.image_view.place.figure.name == "sky_image"
+    assert app.light_curve_view.place.figure.name == "light_curve"
     assert "IMA computed in 0.50 s" in app.progress.table.value
     assert "Done in" in app.progress.line.value
 
@@ -146,11 +145,11 @@ def test_names_and_reasons_are_text_never_markup(app, products):
 def test_another_plane_or_scale_gives_another_figure(app, products):
     app.make_image()
     app.worker.on_message(Done(1, products.image))
-    before = app.image_view.view.figure
+    before = app.image_view.place.figure
     app.image_view.plane.value = "intensity"
-    assert app.image_view.view.figure is not before
-    assert app.image_view.view.figure.title.text == "Flux, 28-80 keV"
-    assert len(app.image_view.view.place.children) == 1
+    assert app.image_view.place.figure is not before
+    assert app.image_view.place.figure.title.text == "Flux, 28-80 keV"
+    assert len(app.image_view.place.widget.children) == 1
 
 
 def test_an_error_of_a_parameter_stands_beside_its_field(app):
@@ -207,7 +206,7 @@ def test_a_click_into_the_image_reads_it_and_offers_to_measure_there(app, produc
     view = app.image_view
     assert view.measure_button.disabled
     view.pick(50.2, 29.8)
-    assert "50.00 ± 2.00 counts/s, 25.0 sigma in 28-80 keV" in view.pixel.value
+    assert "50.00 ± 2.00 counts/s, 25.0 sigma in 28-80 keV" in view.notice.widget.value
     view.measure_button.click()
     expected = image.wcs.wcs_pix2world(50.2, 29.8, 0)
     asked = app.worker.tasks[-1].query.at
@@ -220,26 +219,10 @@ def test_the_time_shown_becomes_the_good_time_of_an_image(app, products):
     view, curve = app.light_curve_view, products.curve.curves[0]
     first, last = curve.time_ijd[[0, -1]]
     assert view.interval_ijd == pytest.approx((first - 50 / 86400, last + 50 / 86400), abs=1e-9)
-    view.view.figure.x_range.update(start=100.0, end=250.0)
+    view.place.figure.x_range.update(start=100.0, end=250.0)
     view.image_button.click()
     ((start, stop),) = app.worker.tasks[-1].query.gti
     assert (start, stop) == pytest.approx((first + 50 / 86400, first + 200 / 86400), abs=1e-8)
-
-
-def test_bands_side_by_side_move_together(app, products):
-    app.make_image()
-    app.worker.on_message(Done(1, products.image))
-    app.image_view.band.value = -1
-    first, second = app.image_view.view.figure.children
-    assert first.x_range is second.x_range
-    assert first.y_range is second.y_range
-    app.image_view.pick(10, 10, 1)
-    assert "28-80 keV" in app.image_view.pixel.value
-
-
-@pytest.mark.parametrize(("column", "row"), [(10, 2), (-3, 10), (10, 80)])
-def test_outside_the_observed_part_there_is_nothing_to_read(image, column, row):
-    assert describe_pixel(image, column, row).endswith("not observed")
 
 
 def test_the_link_brings_the_query_to_another_page(archive, tmp_path, monkeypatch):

@@ -28,7 +28,15 @@ from integral_oda.imaging.surfaces import ASIC_SIDE, BLOCK_SIDE, structure_group
 from integral_oda.instrument.attitude import SKY_CENTRE
 from integral_oda.instrument.detector import MODULE_SHAPE, N_PIXELS
 
-__all__ = ["SkyMaps", "information_map", "least_significance", "local_noise", "make_sky_maps", "score_map"]
+__all__ = [
+    "SkyMaps",
+    "counting_information",
+    "information_map",
+    "least_significance",
+    "local_noise",
+    "make_sky_maps",
+    "score_map",
+]
 
 
 _SMALLEST_SHARE = 0.004
@@ -88,11 +96,16 @@ def score_map(covariance: Covariance, values: Array) -> Array:
 
 def least_significance(covariance: Covariance, values: Array) -> Array:
     """Significance that a source at each sky pixel has about at least: nothing is taken off for the background."""
-    shadowgram = covariance.shadowgram
-    source = shadowgram.flat(shadowgram.source_response)
-    information = _correlator("contrast squared")(shadowgram.unflat(source**2 / covariance.variance))
+    information = counting_information(covariance)
     seen = information > _SMALLEST_SHARE * information.max()
     return np.where(seen, score_map(covariance, values) / np.sqrt(np.maximum(information, 1e-30)), 0.0)
+
+
+def counting_information(covariance: Covariance) -> Array:
+    """Information that every sky pixel would have if the background's shape were known; ``(400, 400)``."""
+    shadowgram = covariance.shadowgram
+    source = shadowgram.flat(shadowgram.source_response)
+    return _correlator("contrast squared")(shadowgram.unflat(source**2 / covariance.variance))
 
 
 def information_map(covariance: Covariance) -> Array:
@@ -103,9 +116,7 @@ def information_map(covariance: Covariance) -> Array:
     Noise and smooth background are exact; what the structure's prior takes is summed block by block, as
     if blocks were independent, and the sum is calibrated with the exact value on a grid of directions.
     """
-    shadowgram = covariance.shadowgram
-    source = shadowgram.flat(shadowgram.source_response)
-    information = _correlator("contrast squared")(shadowgram.unflat(source**2 / covariance.variance))
+    information = counting_information(covariance)
     information -= _taken_by_smooth(covariance)
     for group in _BLOCKS:
         if getattr(covariance.widths, group) > 0:

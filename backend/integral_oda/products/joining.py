@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from integral_oda.arrays import Array
 from integral_oda.products.light_curve import LightCurve, bin_columns
 
-__all__ = ["join_curves"]
+__all__ = ["join_curves", "rebin_curve"]
 
 _OF_ONE_WINDOW = ("SWID", "OBTSTART", "OBTEND")
 _DAY_S = 86400.0
@@ -54,23 +54,51 @@ def _in_order(curves: Sequence[LightCurve]) -> LightCurve:
     return LightCurve(first.name, first.ra_deg, first.dec_deg, first.band, **columns, keywords=keywords)
 
 
-def _merged(curve: LightCurve, group: NDArray[np.int64]) -> LightCurve:
-    """One bin for each group of neighbours: rates by inverse variance, counts and live time summed."""
+def rebin_curve(curve: LightCurve, width_s: float) -> LightCurve:
+    """Merge bins into longer ones that start at the first; gaps between them stay gaps.
+
+    Rates are means weighted with the live time (where a file has none, with the good time), so that a burst in a few
+    bins is neither lost nor favoured; the error that all bins share stays whole.
+
+    Parameters
+    ----------
+    curve : LightCurve
+    width_s : float
+        Length of the merged bins, s.
+    """
+    exposure = np.where(np.isfinite(curve.live_time_s), curve.live_time_s, curve.width_s * curve.fractional_exposure)
+    known = np.isfinite(curve.rate) & np.isfinite(curve.error) & (exposure > 0)
+    if not known.any():
+        return curve.select(known)
+    kept = curve.select(known)
+    start = curve.edges_ijd[0, 0]
+    return _merged(kept, np.floor((kept.time_ijd - start) * _DAY_S / width_s + 1e-6).astype(int), exposure[known])
+
+
+def _merged(curve: LightCurve, group: NDArray[np.int64], exposure: Array | None = None) -> LightCurve:
+    """One bin for each group of neighbours, counts and live time summed; rates by inverse variance, or by exposure."""
     starts = np.flatnonzero(np.r_[True, np.diff(group) != 0])
 
     def total(values: Array) -> Array:
         return np.add.reduceat(values, starts)
 
-    weight = 1 / curve.error**2
+    weight = 1 / curve.error**2 if exposure is None else exposure
 
     def mean(values: Array) -> Array:
         return total(values * weight) / total(weight)
 
     edges = curve.edges_ijd
     begin, end = edges[starts, 0], np.maximum.reduceat(edges[:, 1], starts)
-    width, error, rate = (end - begin) * _DAY_S, total(weight) ** -0.5, mean(curve.rate)
+    width, rate = (end - begin) * _DAY_S, mean(curve.rate)
+    if exposure is None:
+        error = total(weight) ** -0.5
+        common = np.sqrt(total((weight * curve.common_error) ** 2)) / total(weight)
+    else:
+        common = mean(curve.common_error)
+        error = np.hypot(np.sqrt(total((weight * curve.own_error) ** 2)) / total(weight), common)
     live = total(curve.live_time_s)
-    ratio = float(np.nanmedian(curve.mcrab_error / curve.error)) if len(curve) else np.nan
+    crab = (curve.mcrab_error / curve.error)[np.isfinite(curve.mcrab_error)]
+    ratio = float(np.median(crab)) if len(crab) else np.nan
     return replace(
         curve,
         time_ijd=(begin + end) / 2,
@@ -85,7 +113,7 @@ def _merged(curve: LightCurve, group: NDArray[np.int64]) -> LightCurve:
         high=rate + error,
         low_95=rate - 2 * error,
         high_95=rate + 2 * error,
-        common_error=np.sqrt(total((weight * curve.common_error) ** 2)) / total(weight),
+        common_error=common,
         live_time_s=live,
         mcrab=rate * ratio,
         mcrab_error=error * ratio,

@@ -43,6 +43,8 @@ __all__ = [
     "counts_in_band",
     "noise_numbers",
     "noise_region",
+    "sky_image",
+    "window_image_keywords",
 ]
 
 
@@ -181,12 +183,12 @@ class Ima:
         fit = fit_field(
             covariances, bands, field, attitude, parameters["threshold"], parameters.get("at", []), photometry
         )
-        keywords = _keywords(events, good, dead)
+        keywords = window_image_keywords(events, good, dead)
         images, noise = [], []
         for k, band in enumerate(bands):
             maps, null = band_maps(fit, k, efficiency, band)
             cards = {"STRUCTUR": shadowgrams[k].template_origin or "this band alone", **photometry.scales[k].cards}
-            images.append(_sky_image(maps, fit, k, attitude, keywords | cards, photometry.support[k]))
+            images.append(sky_image(maps, fit, k, attitude, keywords | cards, photometry.support[k]))
             noise.append(noise_numbers(maps, null, fit, band))
         return WindowImage(images, fit.sources, noise, suppressed=fit.suppressed)
 
@@ -265,7 +267,7 @@ def _null_residuals(
         yield drawn - design @ fluxes
 
 
-def _sky_image(
+def sky_image(
     maps: SkyMaps,
     fit: FieldFit,
     k: int,
@@ -273,7 +275,7 @@ def _sky_image(
     keywords: dict[str, Any],
     support: SupportTransmission,
 ) -> SkyImage:
-    """Image of a band with a clean peak put back at every source."""
+    """Image of band ``k`` of a fit with a clean peak put back at every source."""
     flux = maps.flux.copy()
     rows, columns = np.indices(flux.shape)
     for place, source_flux in zip(fit.places, fit.fluxes[k], strict=True):
@@ -293,7 +295,8 @@ def _sky_image(
     )
 
 
-def _keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime) -> dict[str, Any]:
+def window_image_keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime) -> dict[str, Any]:
+    """Keywords that the images of a window have in every band."""
     intervals = np.asarray(good.intervals_ijd)
     live = good.ontime_s * dead.deadc
     carried = {key: value for key, value in events.header.items() if not key.endswith(("_SCX", "_SCZ"))}
