@@ -263,6 +263,9 @@ def _spectrum(query: SpectrumQuery, subject: _Subject) -> Node:
         edges = [e for e in edges if low <= e <= high]
     if query.engine == "osa":
         return _osa(query, subject).spectra(edges, query.group, subject.asked)
+    if query.engine == "mmoda":
+        wanted = [*subject.extra, *([] if subject.asked is None else [subject.asked])]
+        return _remote(query, subject, wanted).spectra(edges, query.group, subject.asked)
     graph = spectrum_graph if query.method == "fit" else mosaic_spectrum_graph
     return graph(subject.archive, subject.windows, edges, query.group, subject.asked, subject.extra, subject.time)
 
@@ -292,8 +295,8 @@ def refuse_engine(query: Query) -> None:
         return
     if isinstance(query, QualityQuery | BackgroundQuery):
         raise RequestError("engine", query.engine, "quality page and background map are made by the engine native")
-    if isinstance(query, SpectrumQuery) and (query.engine == "mmoda" or query.method == "mosaic"):
-        raise RequestError("engine", query.engine, "spectra are made by native, and by osa with the method fit")
+    if isinstance(query, SpectrumQuery) and query.method == "mosaic":
+        raise RequestError("method", query.method, f"the engine {query.engine} has the method fit")
     if getattr(query, "background", None) is not None:
         raise RequestError("background", query.background, "only the engine native takes background maps")  # type: ignore[attr-defined]
     for name in ("phase", "rate_range", *(["gti"] if query.engine == "mmoda" else [])):

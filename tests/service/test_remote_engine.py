@@ -10,7 +10,7 @@ from integral_oda.analysis import analyse
 from integral_oda.engines.remote.decoding import read_array, read_catalogue, write_product
 from integral_oda.engines.remote.dispatcher import Dispatcher, find_token
 from integral_oda.errors import DataError, UnavailableError
-from integral_oda.query import ImageQuery, LightCurveQuery
+from integral_oda.query import ImageQuery, LightCurveQuery, SpectrumQuery
 from integral_oda.service.encoding import encode_array
 
 BAND = (20.0, 40.0)
@@ -47,6 +47,19 @@ def test_many_windows_are_asked_for_in_parts_and_merged(remote, windows, simulat
     assert there.name == "Crab"
     assert np.allclose(there.time_ijd, here.time_ijd)
     assert np.allclose(there.rate, here.rate)
+
+
+@pytest.mark.slow
+def test_spectra_are_summed_over_requests(remote, windows, monkeypatch):
+    query = SpectrumQuery(scw_list=windows, channels=62, src_name="Crab", engine="mmoda")
+    (whole,) = analyse(query, *remote).spectra
+    monkeypatch.setattr("integral_oda.engines.remote.graph.WINDOWS_A_REQUEST", 1)
+    (parts,) = analyse(query, *remote).spectra
+    good = (whole.quality == 0) & (parts.quality == 0) & (whole.stat_error > 0)
+    assert whole.name == parts.name == "Crab"
+    assert parts.exposure_s == pytest.approx(whole.exposure_s, rel=1e-3)
+    assert np.abs((parts.rate[good] - whole.rate[good]) / whole.stat_error[good]).max() < 1
+    assert parts.rate[good].sum() == pytest.approx(whole.rate[good].sum(), rel=0.03)
 
 
 @pytest.mark.slow

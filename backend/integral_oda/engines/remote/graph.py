@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from integral_oda.archive.tree import Archive
@@ -23,6 +23,10 @@ WINDOWS_A_REQUEST = 50
 
 _IMAGE = DeclaredStep("MMODA_IMA", "1", "integral_oda.engines.remote.steps:RemoteImage")
 _LIGHT_CURVE = DeclaredStep("MMODA_LCR", "1", "integral_oda.engines.remote.steps:RemoteLightCurves")
+_SPECTRA = DeclaredStep("MMODA_SPE", "1", "integral_oda.engines.remote.spectra:RemoteSpectra")
+_PACK_SPECTRA = DeclaredStep(
+    "PACK_SPE", "1", "integral_oda.engines.remote.spectra:PackRemoteSpectra", tolerant=True, product=True
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,13 @@ class RemoteGraph:
         asked = {"bands": [list(b) for b in bands], "time_bin": time_bin_s, "source": source[0] if source else None}
         curves = [self._node(_LIGHT_CURVE, some, asked) for some in self._parts()]
         return native.packed_light_curves(native.gathered_light_curves(curves))
+
+    def spectra(self, edges_kev: Sequence[float], group: float, source: Position | None) -> Node:
+        """Node of the spectra, of one source or of all that the server gives."""
+        asked = {"source": source[0] if source else None}
+        spectra = [self._node(_SPECTRA, some, asked) for some in self._parts()]
+        parameters = {"edges": list(edges_kev), "group": group}
+        return replace(spectra[0], step=_PACK_SPECTRA, scope="all", parameters=parameters, inputs=tuple(spectra))
 
     def _parts(self) -> list[Sequence[str]]:
         return [self.windows[k : k + WINDOWS_A_REQUEST] for k in range(0, len(self.windows), WINDOWS_A_REQUEST)]

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from integral_oda.engines.native.image import WindowImage, load_window_image, save_window_image
 from integral_oda.engines.native.timing import load_light_curves, save_light_curves
-from integral_oda.engines.remote.decoding import CatalogueRow, read_catalogue, write_product
-from integral_oda.engines.remote.dispatcher import Dispatcher, find_token
+from integral_oda.engines.remote.decoding import CatalogueRow, read_catalogue
+from integral_oda.engines.remote.reply import ask, same_source
 from integral_oda.errors import DataError
 from integral_oda.imaging.search import osa_radius_arcmin
 from integral_oda.instrument.attitude import separation_deg
@@ -26,34 +23,6 @@ from integral_oda.products.source_list import Source
 __all__ = ["RemoteImage", "RemoteLightCurves"]
 
 _SAME_PLACE_ARCMIN = 1.0
-
-
-@dataclass
-class _Reply:
-    """Products of a request, as files in a folder of their own."""
-
-    products: Mapping[str, Any]
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="integral-oda-mmoda-")))
-
-    def files(self, name: str) -> list[tuple[Path, Mapping[str, Any]]]:
-        """FITS files of the products of one name, with the products."""
-        listed = self.products.get("numpy_data_product_list") or [self.products.get("numpy_data_product") or {}]
-        wanted = [product for product in listed if str(product.get("name", "")) == name]
-        written = []
-        for number, product in enumerate(wanted):
-            path = self.folder / f"{name}_{number:04d}.fits"
-            write_product(path, product)
-            written.append((path, product))
-        return written
-
-    def close(self) -> None:
-        """Remove the files."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _ask(product: str, parameters: Mapping[str, Any], request: Mapping[str, Any]) -> _Reply:
-    dispatcher = Dispatcher(parameters["url"], find_token())
-    return _Reply(dispatcher.products(product, {**parameters["request"], **request}))
 
 
 class RemoteImage:
@@ -75,7 +44,7 @@ class RemoteImage:
 
     def _band(self, parameters: Mapping[str, Any], e1_kev: float, e2_kev: float) -> tuple[SkyImage, list[Any]]:
         request = {"E1_keV": e1_kev, "E2_keV": e2_kev, "detection_threshold": parameters["threshold"]}
-        reply = _ask("isgri_image", parameters, request)
+        reply = ask("isgri_image", parameters, request)
         try:
             files = reply.files("mosaic_image")
             if len(files) != 1:
@@ -132,14 +101,14 @@ class RemoteLightCurves:
         """Ask for one band after the other."""
         curves = [curve for band in parameters["bands"] for curve in self._band(parameters, *band)]
         wanted = parameters.get("source")
-        kept = [curve for curve in curves if wanted is None or _same(curve.name, wanted)]
+        kept = [curve for curve in curves if wanted is None or same_source(curve.name, wanted)]
         if not kept:
             raise DataError(f"{parameters['url']}: no light curve of {wanted or 'any source'} in the reply")
         return kept
 
     def _band(self, parameters: Mapping[str, Any], e1_kev: float, e2_kev: float) -> list[LightCurve]:
         request = {"E1_keV": e1_kev, "E2_keV": e2_kev, "time_bin": parameters["time_bin"]}
-        reply = _ask("isgri_lc", parameters, request)
+        reply = ask("isgri_lc", parameters, request)
         try:
             return [read_light_curve(path) for path, _ in reply.files("isgri_lc")]
         finally:
@@ -152,7 +121,3 @@ class RemoteLightCurves:
     def load(self, folder: Path) -> list[LightCurve]:
         """Read the FITS files."""
         return load_light_curves(folder)
-
-
-def _same(name: str, other: str) -> bool:
-    return re.sub(r"\W", "", name).lower() == re.sub(r"\W", "", other).lower()
