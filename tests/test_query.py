@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from integral_oda.errors import RequestError
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.query import ImageQuery, LightCurveQuery, make_query, parse_band, parse_scw_list
+from integral_oda.query import BackgroundQuery, ImageQuery, LightCurveQuery, make_query, parse_band, parse_scw_list
 
 SCW = "255900280010.001"
 
@@ -84,8 +84,20 @@ BAD = [
     (LightCurveQuery, {"scw_list": SCW, "RA": 400, "DEC": 20}, "RA", "400"),
     (LightCurveQuery, {"scw_list": SCW, "RA": 360, "DEC": 20}, "RA", "360"),
     (LightCurveQuery, {"scw_list": SCW, "RA": 20, "DEC": 95}, "DEC", "95"),
-    (LightCurveQuery, {"scw_list": SCW, "RA": 20}, "query", "RA and DEC"),
-    (LightCurveQuery, {"scw_list": SCW, "RA": 20, "DEC": 20, "src_name": "Crab"}, "query", "not both"),
+    (LightCurveQuery, {"scw_list": SCW, "RA": 20}, "RA", "RA and DEC"),
+    (LightCurveQuery, {"scw_list": SCW, "RA": 20, "DEC": 20, "src_name": "Crab"}, "src_name", "not both"),
+    (LightCurveQuery, {"scw_list": SCW, "RA": 20, "rate_range": "1,2", "DEC": None}, "RA", "RA and DEC"),
+    (LightCurveQuery, {"scw_list": SCW, "rate_range": "1,2"}, "rate_range", "rate_range needs the source"),
+    (LightCurveQuery, {"scw_list": SCW, "fold": "2.5"}, "fold", "2.5"),
+    (LightCurveQuery, {"scw_list": SCW, "binning": "blocks"}, "binning", "blocks"),
+    (LightCurveQuery, {"scw_list": SCW, "E1_keV": 90}, "E1_keV", "90-80 keV is upside down"),
+    (LightCurveQuery, {"scw_list": SCW, "more_bands": [(80, 20)]}, "band", "80-20 keV is upside down"),
+    (ImageQuery, {"scw_list": SCW, "bands": [(80, 20)]}, "band", "80-20 keV is upside down"),
+    (ImageQuery, {"src_name": "Crab", "T1": "2020-01-01"}, "T1", "together"),
+    (ImageQuery, {"src_name": "Crab", "T1": "2020-01-01", "T2": "later"}, "T2", "later cannot be read"),
+    (ImageQuery, {"src_name": "Crab", "T1": "1", "T2": "2", "T_format": "fortnight"}, "T_format", "fortnight"),
+    (ImageQuery, {"src_name": "Crab", "T1": "2021-01-01", "T2": "2020-01-01"}, "T2", "2021-01-01"),
+    (BackgroundQuery, {"scw_list": SCW, "phase": "55000,5,0.1,0.2"}, "phase", "whole windows"),
     (LightCurveQuery, {"scw_list": SCW, "src_name": ""}, "src_name", ""),
     (LightCurveQuery, {"scw_list": SCW, "E3_keV": 20}, "E3_keV", "20"),
     (LightCurveQuery, {}, "scw_list", ""),

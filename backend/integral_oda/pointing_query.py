@@ -144,4 +144,11 @@ class PointingQuery(BaseModel):
         """Time range, IJD; all of the time where there is none."""
         if self.T1 is None or self.T2 is None or self.T_format in _REVOLUTION_FORMATS:
             return -math.inf, math.inf
-        return read_time(self.T1, self.T_format), read_time(self.T2, self.T_format)
+        return self._read_time("T1", self.T1), self._read_time("T2", self.T2)
+
+    def _read_time(self, name: str, text: str) -> float:
+        try:
+            return read_time(text, self.T_format)
+        except ValueError as exc:
+            reason = str(exc)
+            raise ValueError(reason if reason.startswith("T_format") else f"{name} = {reason}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -327,7 +328,7 @@ class ImageQuery(MappedQuery):
     @model_validator(mode="after")
     def _bands_point_up(self) -> Self:
         for e1, e2 in self.bands:
-            _check_order(e1, e2)
+            _check_order("bands", e1, e2)
         return self
 
     @property
@@ -381,8 +382,9 @@ class LightCurveQuery(MappedQuery):
 
     @model_validator(mode="after")
     def _bands_point_up(self) -> Self:
-        for e1, e2 in ((self.E1_keV, self.E2_keV), *self.more_bands):
-            _check_order(e1, e2)
+        _check_order("E1_keV, E2_keV", self.E1_keV, self.E2_keV)
+        for e1, e2 in self.more_bands:
+            _check_order("more_bands", e1, e2)
         return self
 
     @model_validator(mode="after")
@@ -499,7 +501,7 @@ class BackgroundQuery(Query):
     @model_validator(mode="after")
     def _whole_windows(self) -> Self:
         for e1, e2 in self.bands:
-            _check_order(e1, e2)
+            _check_order("bands", e1, e2)
         if self.gti or self.phase or self.rate_range:
             raise ValueError("a background map is about whole windows: no gti, phase or rate_range")
         return self
@@ -510,9 +512,9 @@ class BackgroundQuery(Query):
         return tuple(EnergyBand(*band) for band in self.bands)
 
 
-def _check_order(e1: float, e2: float) -> None:
+def _check_order(fields: str, e1: float, e2: float) -> None:
     if e1 >= e2:
-        raise ValueError(f"{e1:g}-{e2:g} keV is upside down or empty: {_BAND_RULE}")
+        raise ValueError(f"{e1:g}-{e2:g} keV is upside down or empty: {_BAND_RULE} ({fields})")
 
 
 QueryType = TypeVar("QueryType", bound=BaseModel)
@@ -532,12 +534,21 @@ def make_query(kind: type[QueryType], **values: Any) -> QueryType:
         problem = exc.errors(include_url=False)[0]
     where, message = problem["loc"], problem["msg"].removeprefix("Value error, ")
     if not where:
-        about = next((name for name in ("scw_list", "T1", "T2") if message.startswith(f"{name} ")), "query")
-        raise RequestError(about, _brief(values if about == "query" else values.get(about) or "nothing"), message)
-    parameter = str(where[0])
-    if parameter in ("bands", "more_bands"):
-        parameter = "band"
-    raise RequestError(parameter, _brief(problem["input"]), message[:1].lower() + message[1:])
+        about = _named_in(message, kind, values)
+        value = values if about == "query" else values.get(about) or "nothing"
+        raise RequestError(_spelled(about), _brief(value), message)
+    raise RequestError(_spelled(str(where[0])), _brief(problem["input"]), message[:1].lower() + message[1:])
+
+
+def _spelled(field: str) -> str:
+    return "band" if field in ("bands", "more_bands") else field
+
+
+def _named_in(message: str, kind: type[BaseModel], values: Mapping[str, Any]) -> str:
+    """Field that a sentence about several fields begins with, else the first of those it names that was given."""
+    found = {name: re.search(rf"\b{name}\b", message) for name in kind.model_fields}
+    places = {name: match.start() for name, match in found.items() if match}
+    return min(places, key=lambda name: (places[name] > 0 and values.get(name) is None, places[name]), default="query")
 
 
 def _brief(value: object) -> str:

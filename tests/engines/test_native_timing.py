@@ -131,15 +131,15 @@ def test_barycentric_times_say_what_they_are(made):
 @pytest.mark.parametrize(
     ("values", "parameter"),
     [
-        ({"bursts": True}, "query"),
+        ({"bursts": True}, "bursts"),
         ({"binning": "hourly"}, "binning"),
-        ({"binning": "blocks"}, "query"),
+        ({"binning": "blocks"}, "binning"),
         ({"bin_edges": "3,2"}, "bin_edges"),
         ({"bin_edges": "abc"}, "bin_edges"),
         ({"fold": "x"}, "fold"),
         ({"fold": "-3"}, "fold"),
         ({"period_search": "5,1"}, "period_search"),
-        ({"more_bands": ((80, 20),)}, "query"),
+        ({"more_bands": ((80, 20),)}, "band"),
         ({"more_bands": ((1, 20),)}, "band"),
     ],
 )

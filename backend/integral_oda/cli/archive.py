@@ -30,6 +30,13 @@ Mirrors = Annotated[
 ]
 
 
+def _existing(archive: Path | None) -> Path:
+    """Root of the archive; one that was named has to be there, the user's own may be empty yet."""
+    if archive is not None and not archive.is_dir():
+        raise RequestError("archive", archive, "a folder, the root of an archive")
+    return archive or archive_root()
+
+
 @archive_app.command("sample")
 def sample_command(archive: ArchiveFolder = None) -> None:
     """Fetch the real science window 255900280010 (SGR 1935+2154, 12 October 2022)."""
@@ -43,14 +50,16 @@ def list_command(archive: ArchiveFolder = None) -> None:
     """List the science windows of the archive."""
     from integral_oda.archive.tree import Archive
 
-    for scw in Archive(archive or archive_root()).windows():
+    for scw in Archive(_existing(archive)).windows():
         typer.echo(scw)
 
 
 @archive_app.command("index")
 def index_command(
     archive: ArchiveFolder = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", help="Processes that read; all cores unless given.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Processes that read; all cores unless given.")
+    ] = None,
     good_time: Annotated[
         bool, typer.Option("--good-time", help="Read the good time too, from whole event files: a second a window.")
     ] = False,
@@ -70,7 +79,7 @@ def index_command(
     if source is not None:
         typer.echo(f"{_take_pointings(root, source)}: pointings taken from {source}")
         return
-    done = update_index(root, jobs, lambda line: typer.echo(line, err=True), good_time=good_time)
+    done = update_index(_existing(archive), jobs, lambda line: typer.echo(line, err=True), good_time=good_time)
     for problem in done.problems:
         typer.echo(f"not in the index: {problem}", err=True)
     typer.echo(f"{done.path}: {done.windows} science windows, {done.read} read now, {done.removed} gone")
@@ -200,7 +209,7 @@ def verify_command(
     """Read every science window of the archive and say what is missing or damaged, and for which steps."""
     from integral_oda.archive.tree import Archive
 
-    root = archive or archive_root()
+    root = _existing(archive)
     tree = Archive(root)
     found = tree.verify(engine)
     for scw, problems in found.items():

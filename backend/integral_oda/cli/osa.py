@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from integral_oda.cli.options import ArchiveRoot, AsJson, OutFolder, StoreRoot
-from integral_oda.errors import UnavailableError
+from integral_oda.engine_choice import OSA_VERSIONS
+from integral_oda.errors import RequestError, UnavailableError
 
 __all__ = ["import_command", "osa_app"]
 
@@ -32,6 +33,8 @@ def check_command(
     from integral_oda.engines.osa.requirements import check_osa
     from integral_oda.folders import archive_root
 
+    if osa_version is not None and osa_version not in OSA_VERSIONS:
+        raise RequestError("osa_version", osa_version, f"one of {', '.join(OSA_VERSIONS)}")
     requirements = check_osa(archive or archive_root(), osa_version)
     for item in requirements:
         typer.echo(str(item))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,9 +19,9 @@ def app_command(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
 ) -> None:
     """Open the explorer page."""
-    from integral_oda.folders import archive_root, store_root
+    from integral_oda.cli.serve import local_store
+    from integral_oda.folders import archive_root
 
+    root = local_store(store)
     launcher = importlib.import_module("integral_widgets.launcher")
-    launcher.launch(
-        port=port, archive=archive or archive_root(), store=Path(store) if store else store_root(), browser=browser
-    )
+    launcher.launch(port=port, archive=archive or archive_root(), store=root, browser=browser)

@@ -28,15 +28,14 @@ def serve_command(
 
     The token is that of Jupyter Server: JUPYTER_TOKEN, else one that is shown at the start.
     """
-    from integral_oda.folders import archive_root, store_root
+    from integral_oda.folders import archive_root
+
+    roots = {"archive": (archive or archive_root()).expanduser().absolute(), "store": local_store(store)}
+    _check_address(ip, port)
+    if config is not None and not Path(config).is_file():
+        raise RequestError("config", config, "a Jupyter configuration file")
     from integral_oda.service.server import HeadlessServer
 
-    if not 0 < port < 65536:
-        raise RequestError("port", port, "a free TCP port between 1 and 65535")
-    roots = {
-        "archive": (archive or archive_root()).expanduser().absolute(),
-        "store": Path(store or store_root()).expanduser().absolute(),
-    }
     arguments = [
         *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.ip={ip}", "--no-browser"),
         *(f"--IntegralOda.{name}={path}" for name, path in roots.items()),
@@ -44,6 +43,41 @@ def serve_command(
     ]
     with nullcontext() if headless else _page(**roots):
         HeadlessServer.launch_instance(argv=arguments)
+
+
+def local_store(store: str | None) -> Path:
+    """Root of a store that lies in a folder; requests and jobs are files in it.
+
+    Raises
+    ------
+    RequestError
+        If it is a URL or a file.
+    """
+    from integral_oda.folders import store_root
+
+    root = Path(store or store_root()).expanduser().absolute()
+    if "://" in (store or "") or (root.exists() and not root.is_dir()):
+        raise RequestError("store", store, "a folder of this machine")
+    return root
+
+
+def _check_address(ip: str, port: int) -> None:
+    """Refuse an address that cannot be listened at; tornado would tell it in a traceback."""
+    import socket
+
+    if not 0 < port < 65536:
+        raise RequestError("port", port, "a free TCP port between 1 and 65535")
+    try:
+        where = socket.getaddrinfo("" if ip == "*" else ip, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
+        raise RequestError("ip", ip, "an address or a name of this machine") from None
+    family, kind, _, _, address = where[0]
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as exc:
+            raise RequestError("port", port, f"a port that can be listened at on {ip} ({exc.strerror})") from None
 
 
 @contextmanager
