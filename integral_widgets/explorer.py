@@ -1,72 +1,87 @@
-"""The explorer: ask for a sky image and a light curve, see them, take them away.
+"""The explorer: ask for a sky image, light curves and spectra, see them, take them away.
 
-Every button of the page is a method of `Explorer`, so that a notebook does the same without the page.
+Every button of the page is a method of `Explorer`, so that a notebook does the same without the page. The work is done
+by jobs of the workflow: they know nothing of the page, outlive it, and are found again by whoever opens it next.
 """
 
 from __future__ import annotations
 
-import gzip
 import html
 import os
-import re
 import secrets
 import tempfile
 import threading
 import time
-import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import ipywidgets as widgets
 
-from integral_oda.errors import DataError
+from integral_oda.background import find, jobs_of, products_of, query_of, submit
+from integral_oda.catalog.source_list import SourceCatalogue, read_sources, write_sources
+from integral_oda.errors import DataError, IntegralOdaError, RequestError
 from integral_oda.folders import archive_root, store_root
-from integral_oda.query import ImageQuery, LightCurveQuery, Query
+from integral_oda.query import ImageQuery, LightCurveQuery, Query, SpectrumQuery, make_query
+from integral_oda.results import ImageProducts, Products
+from integral_oda.workflow.jobs import Job
+from integral_oda.workflow.progress import StepEvent
+from integral_widgets import tasks
+from integral_widgets.archive_offer import ArchiveOffer, is_simulated
 from integral_widgets.callbacks import error_html, safe_callback
+from integral_widgets.catalogue_editor import CatalogueEditor
 from integral_widgets.downloads import SERVED_ROOT
+from integral_widgets.following import Followed, Follower
 from integral_widgets.forms import QueryForm
-from integral_widgets.heartbeat import Heartbeat
+from integral_widgets.growing import Growing, PartialImage
+from integral_widgets.history import History
+from integral_widgets.identity import owner
+from integral_widgets.inputs import CatalogInput, Uploads
+from integral_widgets.layout import PageLayout
+from integral_widgets.live_imaging import LiveImaging
+from integral_widgets.planner import PlanView
+from integral_widgets.presets import PRESETS
 from integral_widgets.progress import ProgressMatrix
-from integral_widgets.style import STYLE
-from integral_widgets.worker import Done, Failed, Message, Step, TaskError, Worker
+from integral_widgets.query_access import QueryAccess
+from integral_widgets.results_bar import ResultBar
 
-__all__ = ["Explorer"]
+__all__ = ["KINDS", "Explorer"]
 
-SAMPLE_SOURCES = {"255900280010": "SGR 1935+2154", "255990010010": "SGR 1935+2154"}
-"""What to look at in the real sample and in the window simulated in its place."""
-
-RENDER_INTERVAL_S = 0.2
-_SIMULATED = re.compile(rb"SIMULATE=\s+T")
-_HEADERS_BYTES = 64 * 2880
-_ABOUT_THE_WINDOWS = ("DataError", "NothingLeftError")
-_LABELS = {
-    "MakeImage": "Sky image",
-    "MakeLightCurve": "Light curve",
-    "SimulateWindow": "Simulation of one science window",
-    "FetchSample": "Fetching the sample",
+KINDS: Mapping[str, type[Query]] = {"image": ImageQuery, "lightcurve": LightCurveQuery, "spectrum": SpectrumQuery}
+LABELS = {
+    "image": "Sky image",
+    "lightcurve": "Light curve",
+    "spectrum": "Spectrum",
+    "simulate": "Simulation of one science window",
+    "fetch": "Fetching the sample",
 }
+GROWS_AFTER_S = 3.0
+_SAME_SUBJECT = ("scw_list", "T1", "T2", "src_name", "RA", "DEC")
 
 
 class Explorer:
-    """Query form, progress, sky image, light curve and downloads.
+    """Query form, window plan, progress, products, catalogue editor and history.
 
     Parameters
     ----------
     archive, store : Path, optional
         Roots of archive and store; the defaults of `integral_oda.folders` otherwise.
     out : Path, optional
-        Where result files go; a folder of this explorer's own otherwise.
+        Where files of this page go; a folder of its own otherwise. Products lie with their jobs in the store.
     query_string : str
-        Query part of the page's address, such as ``"scw_list=255900280010.001&bands=20-40"``.
+        Query part of the page's address, such as ``"scw_list=255900280010.001&bands=20-40"``. Without one, the last
+        query of the user is brought back with its results, at work or done.
 
     Attributes
     ----------
-    form : QueryForm
-        What is asked: ``explorer.form.set(bands="20-40")``.
-    image : ImageResult or None
-        The last sky image, in full resolution.
-    light_curve : LightCurveResult or None
-        The last light curve.
+    query : QueryAccess
+        What is asked: ``app.query.e1 = 20``.
+    products : dict
+        The last product of each kind: ``"image"``, ``"lightcurve"``, ``"spectrum"``.
+    editor : CatalogueEditor
+        The list of sources for the next products.
     widget : ipywidgets.Widget
         The page.
     """
@@ -81,42 +96,88 @@ class Explorer:
         self.archive = Path(archive) if archive else archive_root()
         self.store = Path(store) if store else store_root()
         self.out = Path(out) if out else self._own_folder()
-        self.image: Any = None
-        self.light_curve: Any = None
-        self.error: TaskError | None = None
+        self.owner = owner()
+        self.jobs = jobs_of(self.store, self.owner)
+        self.products: dict[str, Products] = {}
+        self.views: dict[str, Any] = {}
+        self.error = ""
         self.progress = ProgressMatrix()
-        self.worker = Worker(self._on_message, self.out / "worker.log")
-        self._running: dict[int, str] = {}
-        self._runs = 0
-        self._lock = threading.Lock()
-        self._idle = threading.Event()
-        self._idle.set()
-        self.form = QueryForm((ImageQuery, LightCurveQuery), self.out / "uploads")
-        self._build()
-        self._offer_windows()
-        refused = self.form.read_query_string(query_string)
-        self.status.value = "".join(error_html(sentence) for sentence in refused)
-        self.form.on_change = self._changed
-        self._changed()
-        self.worker.start()
+        self.follower = Follower(self._on_steps, safe_callback(self.tell)(self._on_end), self._on_tick)
+        self._growing: dict[str, Growing] = {}
+        self._live: LiveImaging | None = None
+        uploads = Uploads(self.store.absolute() / "uploads")
+        self.form = QueryForm(tuple(KINDS.values()), uploads)
+        self.query = QueryAccess(self.form)
+        self.editor = CatalogueEditor(self.use_catalogue, uploads, self.out)
+        self.plan_view = PlanView(self.use_windows)
+        self.history = History(self.jobs.list, safe_callback(self.tell)(self.show_job))
+        self.offer = ArchiveOffer(self.archive, self._guarded(self.fetch_sample), self._guarded(self.simulate_window))
+        self.page = PageLayout(self)
+        self.widget = self.page.widget
+        self._begin(query_string)
+
+    def run(self, *kinds: str, wait: bool = True, timeout_s: float = 3600.0) -> None:
+        """Make products and, unless told otherwise, wait for them: for scripts and cells.
+
+        Parameters
+        ----------
+        *kinds : str
+            Of ``"image"``, ``"lightcurve"``, ``"spectrum"``; all of them if none is named.
+        wait : bool
+            Whether to block until they are there.
+        timeout_s : float
+            How long at most.
+
+        Raises
+        ------
+        RequestError
+            If something in the form is wrong; it also stands beside its field.
+        DataError
+            If a product could not be made.
+        TimeoutError
+            If it takes longer.
+        """
+        self._submit(kinds or tuple(KINDS))
+        if wait:
+            self.wait(timeout_s)
+            if self.error:
+                raise DataError(self.error)
 
     def explore(self) -> None:
-        """Make the sky image and, after it, the light curve."""
-        image, curve = self.form.query(ImageQuery), self.form.query(LightCurveQuery)
-        self._check_windows(image.scw_list)
-        self._submit_query(image)
-        self._submit_query(curve)
+        """Make the sky image, the light curve and the spectrum."""
+        self._submit(tuple(KINDS))
 
     def make_image(self) -> None:
         """Make the sky image."""
-        query = self.form.query(ImageQuery)
-        self._check_windows(query.scw_list)
-        self._submit_query(query)
+        self._submit(("image",))
+
+    def make_light_curve(self) -> None:
+        """Make the light curve."""
+        self._submit(("lightcurve",))
+
+    def make_spectrum(self) -> None:
+        """Make the spectrum."""
+        self._submit(("spectrum",))
+
+    @property
+    def image(self) -> Any:
+        """Products of the last sky image, None before there is one."""
+        return self.products.get("image")
+
+    @property
+    def light_curve(self) -> Any:
+        """Products of the last light curve."""
+        return self.products.get("lightcurve")
+
+    @property
+    def spectrum(self) -> Any:
+        """Products of the last spectrum."""
+        return self.products.get("spectrum")
 
     def measure_at(self, ra_deg: float, dec_deg: float) -> None:
         """Make the sky image again, with the flux at one more position (FK5)."""
-        field = self.form.fields["at"]
-        self.form.set(at="; ".join(part for part in (field.text, f"{ra_deg:.4f},{dec_deg:.4f}") if part))
+        known = self.form.fields["at"].text
+        self.form.set(at="; ".join(part for part in (known, f"{ra_deg:.4f},{dec_deg:.4f}") if part))
         self.make_image()
 
     def image_between(self, start_ijd: float, stop_ijd: float) -> None:
@@ -124,31 +185,79 @@ class Explorer:
         self.form.set(gti=((start_ijd, stop_ijd),))
         self.make_image()
 
-    def make_light_curve(self) -> None:
-        """Make the light curve."""
-        query = self.form.query(LightCurveQuery)
-        self._check_windows(query.scw_list)
-        self._submit_query(query)
+    def spectrum_between(self, start_ijd: float, stop_ijd: float) -> None:
+        """Make the spectrum of one interval (IJD) alone."""
+        self.form.set(gti=((start_ijd, stop_ijd),))
+        self.make_spectrum()
+
+    def image_of_band(self, e1_kev: float, e2_kev: float) -> None:
+        """Make the sky image of another band."""
+        self.form.set(bands=((e1_kev, e2_kev),))
+        self.make_image()
+
+    def resolve(self) -> None:
+        """Say where the source of the form is and what it is called."""
+        from integral_oda.catalog.names import resolve_name
+        from integral_oda.catalog.reference import read_user_catalogue
+
+        catalogue = self.form.fields["catalog"].text
+        known = read_user_catalogue(catalogue) if catalogue else ()
+        name = self.form.fields["src_name"].text
+        try:
+            found = resolve_name(name, known, self.archive)
+        except RequestError as exc:
+            self.page.resolved.value = ""
+            self.form.show_error(str(exc), "src_name")
+            return
+        self.form.fields["src_name"].show("")
+        place = f"{found.source.name}: RA {found.source.ra_deg:.4f}°, Dec {found.source.dec_deg:+.4f}°"
+        origin = found.origin if found.origin in ("catalogue", "Sesame", "designation") else Path(found.origin).name
+        self.page.resolved.value = f"<span class='oda-note'>{html.escape(f'{place} ({origin})')}</span>"
+
+    def plan(self) -> None:
+        """Show which science windows the query would use, on the sky and in time."""
+        from integral_oda.selection import plan_selection
+
+        query = self.form.query(ImageQuery)
+        self.plan_view.show(plan_selection(query, self.archive))
+
+    def use_windows(self, windows: Sequence[str]) -> None:
+        """Put science windows into the form."""
+        self.form.set(scw_list=tuple(windows))
+
+    def use_preset(self, name: str) -> None:
+        """Fill the form with one of the benchmark sources; see `integral_widgets.presets`."""
+        if name not in PRESETS:
+            raise RequestError("preset", name, f"one of {', '.join(PRESETS)}")
+        for field in self.form.fields.values():
+            field.put(field.default)
+        self.form.set(**PRESETS[name].fields)
+
+    def use_catalogue(self, catalogue: SourceCatalogue) -> None:
+        """Take a list of sources into the next products."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        path = write_sources(self.out / "selected.fits", catalogue)
+        self.form.set(catalog=self.form.uploads.keep("catalogue.fits", path.read_bytes()))
+
+    def show_job(self, name: str) -> None:
+        """Bring a query of the user back, with its result or its progress."""
+        job = self.jobs.get(name)
+        request = job.state().request
+        self.form.fill(query_of(request["kind"], request["query"]))
+        self._follow(job)
 
     def cancel(self) -> None:
         """End what runs; steps that are done stay in the store."""
-        self.worker.cancel()
-        self._running.clear()
-        self.progress.stop("Cancelled after")
-        self._set_busy(False)
-        self.worker.start()
+        for followed in self.follower.jobs:
+            followed.job.cancel()
 
     def simulate_window(self) -> None:
         """Simulate one science window into the archive, for a page without data."""
-        from integral_widgets.tasks import SimulateWindow
-
-        self._submit(SimulateWindow(self.archive))
+        self._follow(self.jobs.submit(tasks.SIMULATE, {"archive": str(self.archive.absolute())}))
 
     def fetch_sample(self) -> None:
         """Fetch the real sample window into the archive; needs a package index."""
-        from integral_widgets.tasks import FetchSample
-
-        self._submit(FetchSample(self.archive))
+        self._follow(self.jobs.submit(tasks.FETCH, {"archive": str(self.archive.absolute())}))
 
     def wait(self, timeout_s: float = 600.0) -> None:
         """Block until nothing runs, for scripts; never called by the page.
@@ -158,136 +267,257 @@ class Explorer:
         TimeoutError
             If something still runs then.
         """
-        if not self._idle.wait(timeout_s):
+        if not self.follower.wait(timeout_s):
             raise TimeoutError(f"still running after {timeout_s} s")
 
     def close(self) -> None:
-        """End the worker process."""
-        self.worker.close()
-        self._set_busy(False)
+        """Follow nothing any more; jobs at work go on."""
+        self.follower.leave()
+        for growing in self._growing.values():
+            growing.stop()
+        if self._live is not None:
+            self._live.close()
 
-    def _submit_query(self, query: ImageQuery | LightCurveQuery) -> None:
-        from integral_widgets.tasks import MakeImage, MakeLightCurve
-
-        self._runs += 1
-        out = self.out / str(self._runs)
-        if isinstance(query, ImageQuery):
-            self._submit(MakeImage(query, self.archive, self.store, out / "image"))
+    def _begin(self, query_string: str) -> None:
+        """Fill the form from the link, else from the user's last query, else from the archive."""
+        catalog = self.form.fields["catalog"]
+        assert isinstance(catalog, CatalogInput)
+        catalog.on_upload = self._as_catalogue
+        keys = parse_qsl(query_string.removeprefix("?"), keep_blank_values=True)
+        wanted = [kind for name, text in keys if name == "product" for kind in text.split(",")]
+        refused = self.form.read_query_string(urlencode([(n, text) for n, text in keys if n != "product"]))
+        refused += [f"product = {kind}: one of {', '.join(KINDS)}" for kind in wanted if kind not in KINDS]
+        if not self.form.query_string():
+            self._bring_back()
         else:
-            self._submit(MakeLightCurve(query, self.archive, self.store, out / "lightcurve"))
+            self._find_results([kind for kind in wanted if kind in KINDS] or list(KINDS))
+        self.offer.refresh(self.form)
+        self.page.status.value = "".join(error_html(sentence) for sentence in refused)
+        self.form.on_change = self._changed
+        self._changed()
 
-    def _submit(self, task: Any) -> None:
-        kind = type(task).__name__
-        if not self._running:
-            self.error = None
-            self.status.value = ""
-            self.progress.start(_LABELS[kind])
-            self._set_busy(True)
-            threading.Thread(target=self._keep_rendering, daemon=True, name="oda-progress").start()
-        with self._lock:
-            self._running[self.worker.submit(task)] = kind
-
-    def _check_windows(self, scw_list: tuple[str, ...]) -> None:
-        """Tell a wrong window beside its field before anything runs."""
-        from integral_oda.archive.tree import Archive
-
-        archive = Archive(self.archive)
-        missing = []
-        for scw in scw_list:
+    def _bring_back(self) -> None:
+        """The user's last query and what goes with it: the last job of each kind about the same subject."""
+        last: dict[str, Job] = {}
+        subject = None
+        for state in self.jobs.list():
+            kind = str(state.request.get("kind"))
+            if kind not in KINDS or kind in last or state.request["archive"] != str(self.archive.absolute()):
+                continue
+            about = [state.request["query"].get(name) for name in _SAME_SUBJECT]
+            if subject is None or about == subject:
+                subject, last[kind] = about, self.jobs.get(state.id)
+        for kind, job in reversed(last.items()):
             try:
-                archive.events_file(scw)
-            except DataError as exc:
-                missing.append(exc)
-        if len(missing) == len(scw_list):
-            self.form.show_error(str(missing[0]), "scw_list")
-            raise missing[0]
+                self.form.fill(query_of(kind, job.state().request["query"]))
+            except RequestError:  # of another version, whose queries were others
+                continue
+            self._follow(job)
 
-    def _on_message(self, message: Message) -> None:
-        if isinstance(message, Step):
-            self.progress.label = _LABELS.get(self._running.get(message.number, ""), "")
-            self.progress.listen(message.event)
+    def _find_results(self, kinds: Sequence[str]) -> None:
+        """Results that the user has of the form's query already."""
+        for kind in kinds:
+            try:
+                job = find(self.form.query(KINDS[kind]), self.archive, self.store, owner=self.owner)
+            except RequestError:  # stands beside its field
+                return
+            if job is not None:
+                self._follow(job)
+
+    def _submit(self, kinds: Sequence[str]) -> None:
+        for kind in kinds:
+            if kind not in KINDS:
+                raise RequestError("product", kind, f"one of {', '.join(KINDS)}")
+        queries = [self.form.query(KINDS[kind]) for kind in kinds]
+        for query in queries:
+            self.offer.check_windows(query, self.form)
+        self.error = self.page.status.value = ""
+        for query in queries:
+            self._follow(submit(query, self.archive, self.store, owner=self.owner))
+        self.history.refresh()
+
+    def _follow(self, job: Job) -> None:
+        state = job.state()
+        if not state.is_over:
+            if not any(not followed.state.is_over for followed in self.follower.jobs):
+                kind = str(state.request.get("kind") or state.work.rpartition(":")[2])
+                self.progress.start(LABELS[kind], max(0.0, time.time() - state.submitted))
+            self.page.set_busy(True)
+        self.follower.follow(job)
+
+    def _on_steps(self, followed: Followed, events: Sequence[StepEvent]) -> None:
+        if followed.state.is_over and not self.page.busy:
             return
-        with self._lock:
-            kind = self._running.pop(message.number, "")
-        if isinstance(message, Done):
-            safe_callback(self._tell)(self._show_result)(kind, message.result)
-        else:
-            self._show_failure(message)
-        if not self._running:
-            self.progress.stop("Failed after" if self.error else "Done in")
-            self._set_busy(False)
+        self.progress.label = LABELS[followed.kind]
+        for event in events:
+            self.progress.listen(event)
 
-    def _show_result(self, kind: str, result: Any) -> None:
-        from integral_widgets.views import ImageView, LightCurveView
+    def _on_end(self, followed: Followed) -> None:
+        state, growing = followed.state, self._growing.pop(followed.job.id, None)
+        if growing is not None:
+            growing.stop()
+        try:
+            if state.status != "done":
+                self._show_failure(followed)
+            elif followed.kind in KINDS:
+                self._show_result(followed)
+            else:
+                self.offer.refresh(self.form)
+        finally:
+            if len(self.follower.jobs) <= 1 and self.page.busy:
+                ended = {"cancelled": "Cancelled after", "done": "Done in"}.get(state.status, "Failed after")
+                self.progress.stop("Failed after" if self.error and state.status == "done" else ended)
+                self.page.set_busy(False)
+                self.history.refresh()
 
-        if kind == "MakeImage":
-            self.image, self.image_view = result, ImageView(result, safe_callback(self._tell_once)(self.measure_at))
-            self.image_place.children = (self._heading("Sky image", result), self.image_view.widget)
-        elif kind == "MakeLightCurve":
-            self.light_curve, self.light_curve_view = (
-                result,
-                LightCurveView(result, safe_callback(self._tell_once)(self.image_between)),
-            )
-            self.curve_place.children = (self._heading("Light curve", result), self.light_curve_view.widget)
-        else:
-            self._offer_windows()
+    def _on_tick(self) -> None:
+        followed = self.follower.jobs
+        if not followed:
             return
-        self.empty.layout.display = "none"
+        self.progress.render()
+        self.progress.show_log("".join(f.job.log() for f in followed))
+        for item in followed:
+            self._grow(item)
 
-    def _show_failure(self, message: Failed) -> None:
-        self.error = message.error
-        about_windows = message.error.kind in _ABOUT_THE_WINDOWS
-        parameter = message.error.parameter or ("scw_list" if about_windows else None)
-        if not self.form.show_error(message.error.sentence, parameter):
-            self._tell(message.error.sentence)
-
-    def _keep_rendering(self) -> None:
-        while not self._idle.is_set():
-            self.progress.render()
-            time.sleep(RENDER_INTERVAL_S)
-
-    def _set_busy(self, busy: bool) -> None:
-        for button in self.run_buttons:
-            button.disabled = busy
-        self.cancel_button.disabled = not busy
-        if busy:
-            self._idle.clear()
-        else:
-            self._idle.set()
-
-    def _tell(self, sentence: str) -> None:
-        self.status.value = error_html(sentence)
-
-    def _changed(self) -> None:
-        if "VOILA_BASE_URL" not in os.environ:
+    def _grow(self, followed: Followed) -> None:
+        """Show the mosaic of what an image of several windows has by now."""
+        state = followed.state
+        windows = state.request.get("query", {}).get("scw_list", ())
+        if followed.kind != "image" or state.is_over or len(windows) == 1:
             return
-        address = html.escape("?" + self.form.query_string(), quote=True)
-        self.link.value = f"<a class='oda-download oda-link' href='{address}'>Link to this query</a>"
+        if followed.job.id not in self._growing:
+            if time.time() - state.submitted > GROWS_AFTER_S:
+                growing = Growing(followed.job, self.out / "partial" / followed.job.id)
+                self._growing[followed.job.id] = growing
+                growing.start()
+            return
+        partial = self._growing[followed.job.id].news()
+        if partial is not None:
+            self._show_partial(partial)
 
-    def _heading(self, title: str, result: Any) -> widgets.HTML:
-        used = result.summary.get("science_windows", {}).get("used", ())
+    def _show_partial(self, partial: PartialImage) -> None:
+        from integral_widgets.bokeh_views import figure_widget, sky_image_figure
+
+        text = f"<h2>Sky image so far</h2><p class='oda-note'>{partial.windows} of {partial.asked} science windows</p>"
+        figure = figure_widget(sky_image_figure(partial.image, partial.sources))
+        self.page.places["image"].children = (widgets.HTML(text), figure)
+        self.page.empty.layout.display = "none"
+
+    def _show_result(self, followed: Followed) -> None:
+        from integral_widgets.views import left_out_html, source_table_html
+
+        kind, request = followed.kind, followed.state.request
+        products = replace(products_of(followed.job), folder=self._served(followed.job))
+        view = self._view(kind, products)
+        query = query_of(kind, request["query"])
+        address = f"?{self.form.query_string_of(query)}&product={kind}" if _has_address() else ""
+        bar = ResultBar(
+            products, query, self.archive, self.store, kind, self.out / "results" / followed.job.id, address
+        )
+        self.products[kind], self.views[kind] = products, view
+        table = source_table_html(products.sources) if isinstance(products, ImageProducts) else ""
+        about = widgets.HTML(table + left_out_html(products.summary))
+        self.page.places[kind].children = (self._heading(LABELS[kind], products), view.widget, about, bar.widget)
+        self.page.empty.layout.display = "none"
+        if kind == "image":
+            self.editor.show(products.summary)
+            self.page.editor_place.layout.display = ""
+
+    def _view(self, kind: str, products: Any) -> Any:
+        """What shows a product; its buttons ask for more of it."""
+        from integral_widgets.image_view import ImageView
+        from integral_widgets.light_curve_view import LightCurveView
+        from integral_widgets.live_imaging import live_imaging_of
+        from integral_widgets.views import SpectrumView
+
+        if kind == "image":
+            if self._live is not None:
+                self._live.close()
+            query = make_query(ImageQuery, **products.summary["query"])
+            self._live = live_imaging_of(products, query, self.archive, self.store)
+            return ImageView(products, self._guarded(self.measure_at), self._guarded(self.image_of_band), self._live)
+        if kind == "lightcurve":
+            between = self._guarded(self.image_between), self._guarded(self.spectrum_between)
+            return LightCurveView(products, *between)
+        return SpectrumView(products)
+
+    def _show_failure(self, followed: Followed) -> None:
+        state = followed.state
+        if state.status == "cancelled":
+            return
+        self.error = state.reason or f"{LABELS[followed.kind]}: the job is {state.status}"
+        if state.status == "lost":
+            self.error = f"{LABELS[followed.kind]}: its process was ended from outside; ask again to go on"
+        parameter = self.error.partition(" = ")[0] if state.exit_status == RequestError.exit_status else None
+        if not self.form.show_error(self.error, parameter) and not (
+            followed.kind in KINDS and state.status == "failed" and self._about_windows(self.error)
+        ):
+            self.tell(self.error)
+
+    def _about_windows(self, sentence: str) -> bool:
+        """Show an error of the data beside the windows that were asked for; says whether it is one."""
+        if "error in the program" in sentence:
+            return False
+        return self.form.show_error(sentence, "scw_list")
+
+    def _served(self, job: Job) -> Path:
+        """The job's products where this page's server finds them."""
+        place = self.out / "jobs" / job.id
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if not place.is_symlink():
+                place.symlink_to(job.folder / "out", target_is_directory=True)
+        except OSError:  # a system without links: the page then offers files without its server
+            return job.folder / "out"
+        return place
+
+    def _as_catalogue(self, path: Path) -> Path:
+        """A list of sources in the form that queries take."""
+        from integral_oda.catalog.reference import read_user_catalogue
+
+        try:
+            read_user_catalogue(path)
+        except IntegralOdaError:
+            self.out.mkdir(parents=True, exist_ok=True)
+            made = write_sources(self.out / "uploaded.fits", read_sources(path))
+            return self.form.uploads.keep(f"{path.stem}.fits", made.read_bytes())
+        return path
+
+    def _heading(self, title: str, products: Products) -> widgets.HTML:
+        used = products.summary.get("science_windows", {}).get("used", ())
         simulated = [scw for scw in used if is_simulated(self.archive, scw)]
         label = ""
         if simulated:
-            names = html.escape(", ".join(simulated))
+            names = html.escape(", ".join(simulated[:8]) + (" …" if len(simulated) > 8 else ""))
             label = (
                 f"<span class='oda-simulated'>SIMULATED: {names} was drawn on this machine, it is no observation</span>"
             )
         return widgets.HTML(f"<h2>{title}</h2>{label}")
 
-    def _offer_windows(self) -> None:
-        """Name the archive's windows, or offer to get one where it has none; fill the form with the first."""
-        from integral_oda.archive.tree import Archive
+    def _changed(self) -> None:
+        if _has_address():
+            address = html.escape("?" + self.form.query_string(), quote=True)
+            self.page.link.value = f"<a class='oda-download oda-link' href='{address}'>Link to this query</a>"
 
-        windows = Archive(self.archive).windows()
-        self.offer.layout.display = "none" if windows else ""
-        if not windows:
-            return
-        first = windows[0]
-        if not self.form.fields["scw_list"].text:
-            self.form.set(scw_list=str(first), src_name=SAMPLE_SOURCES.get(first.swid, ""))
-        names = ", ".join(self._window_name(str(scw)) for scw in windows[:8]) + (" …" if len(windows) > 8 else "")
-        self.windows.value = f"<span class='oda-note'>In the archive: {html.escape(names)}</span>"
+    def tell(self, sentence: str) -> None:
+        """Tell an error; what already stands beside its field is not said twice."""
+        if not self.form.shows(error_html(sentence)):
+            self.page.status.value = error_html(sentence)
+
+    def _guarded(self, method: Callable[..., None]) -> Callable[..., None]:
+        return safe_callback(self.tell)(method)
+
+    def in_background(self, method: Callable[[], None], button: widgets.Button) -> None:
+        """Do what may take long beside the page, with its button out of use meanwhile."""
+
+        def work() -> None:
+            try:
+                self._guarded(method)()
+            finally:
+                self.page.free(button)
+
+        button.disabled = True
+        threading.Thread(target=work, daemon=True, name="oda-page").start()
 
     def _own_folder(self) -> Path:
         """A folder that nobody else guesses, below the one that the launcher serves if there is one."""
@@ -297,83 +527,6 @@ class Explorer:
         self._temporary = tempfile.TemporaryDirectory(prefix="integral-oda-", ignore_cleanup_errors=True)
         return Path(self._temporary.name)
 
-    def _window_name(self, scw: str) -> str:
-        return f"{scw} (simulated)" if is_simulated(self.archive, scw) else scw
 
-    def _build(self) -> None:
-        self.status, self.windows, self.link = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.status.add_class("oda-status")
-        self.empty = widgets.HTML(
-            "<p class='oda-note'>Nothing made yet. <b>Image and light curve</b> shows the sky in the energy band asked "
-            "for, the sources in it, and how the chosen source varies.</p>"
-        )
-        self.image_place, self.curve_place = widgets.VBox(), widgets.VBox()
-        self.explore_button = self._button("Image and light curve", self.explore, "primary")
-        self.image_button = self._button("Image", self.make_image)
-        self.curve_button = self._button("Light curve", self.make_light_curve)
-        self.cancel_button = self._button("Cancel", self.cancel, "warning")
-        self.cancel_button.disabled = True
-        self.simulate_button = self._button("Simulate one science window here", self.simulate_window)
-        self.fetch_button = self._button("Fetch the real sample (49 MB)", self.fetch_sample)
-        self.run_buttons = (
-            self.explore_button, self.image_button, self.curve_button, self.simulate_button, self.fetch_button,
-        )  # fmt: skip
-        self.offer = widgets.VBox([self._no_data_note(), self.fetch_button, self.simulate_button])
-        self.widget = self._page()
-
-    def _no_data_note(self) -> widgets.HTML:
-        place = html.escape(str(self.archive))
-        return widgets.HTML(f"<p class='oda-note'>The archive {place} holds no science window yet.</p>")
-
-    def _button(self, text: str, method: Any, style: str = "") -> widgets.Button:
-        button = widgets.Button(description=text, button_style=style, layout=widgets.Layout(width="auto"))
-        guarded = safe_callback(self._tell_once)(method)
-        button.on_click(lambda _: guarded())
-        return button
-
-    def _tell_once(self, sentence: str) -> None:
-        """What already stands beside its field is not said twice."""
-        beside = [field.error.value for field in self.form.fields.values()]
-        if error_html(sentence) not in beside:
-            self._tell(sentence)
-
-    def _page(self) -> widgets.VBox:
-        form = widgets.VBox(
-            [
-                self.offer,
-                widgets.HTML("<h2>What to look at</h2>"),
-                *self.form.group(Query),
-                self.windows,
-                widgets.HTML("<h2>Sky image</h2>"),
-                *self.form.group(ImageQuery),
-                widgets.HTML("<h2>Light curve</h2>"),
-                *self.form.group(LightCurveQuery),
-                self.explore_button,
-                widgets.HBox([self.image_button, self.curve_button, self.cancel_button]),
-                self.link,
-            ]
-        )
-        form.add_class("oda-form")
-        results = widgets.VBox([self.status, self.progress.widget, self.empty, self.image_place, self.curve_place])
-        results.add_class("oda-results")
-        title = widgets.HTML(f"{STYLE}<h1>INTEGRAL/ISGRI: sky image and light curve</h1>")
-        body = widgets.Box([form, results], layout=widgets.Layout(flex_flow="row wrap", align_items="flex-start"))
-        page = widgets.VBox([title, Heartbeat().widget, body])
-        page.add_class("oda-page")
-        return page
-
-
-def is_simulated(archive: Path, scw: str) -> bool:
-    """Whether the event file of a science window says that it was simulated; one that cannot be read does not."""
-    from integral_oda.archive.tree import Archive
-
-    try:
-        path = Archive(archive).events_file(scw)
-    except DataError:
-        return False
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as stream:
-        try:
-            return _SIMULATED.search(stream.read(_HEADERS_BYTES)) is not None
-        except (OSError, EOFError, zlib.error):
-            return False
+def _has_address() -> bool:
+    return "VOILA_BASE_URL" in os.environ

@@ -31,6 +31,10 @@ CULL_IDLE_S, CULL_INTERVAL_S = 600, 60
 UPLOAD_LIMIT_BYTES = 256 * 2**20
 PING_MS = 30_000
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NAME_USERS = """from integral_widgets.identity import name_user
+
+c.VoilaConfiguration.prelaunch_hook = name_user
+"""
 DOWNLOADS = r"out/.*\.(fits|fits\.gz|csv|ecsv|json|reg|png|html|pdf|zip)"
 
 
@@ -92,6 +96,7 @@ def serving(
         shutil.copyfile(notebooks_root() / "apps" / "explorer.ipynb", notebook)
         (served / "out").mkdir()
         (served / "voila.json").write_text(json.dumps(voila_settings()), encoding="utf-8")
+        (served / "jupyter_config.py").write_text(_NAME_USERS, encoding="utf-8")
         process = subprocess.Popen(
             voila_command(notebook, chosen),
             cwd=served,

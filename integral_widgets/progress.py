@@ -15,6 +15,7 @@ __all__ = ["ProgressMatrix"]
 _SIGNS: dict[State, str] = {"queued": "·", "running": "▶", "computed": "✓", "restored": "↺", "failed": "✗"}
 _ENDED: tuple[State, ...] = ("computed", "restored", "failed")
 _MOST_ROWS = 40
+_LOG_CHARACTERS = 4000
 _GATHERING = "all"
 _MEANINGS = {
     "COR": "events corrected and selected",
@@ -27,7 +28,15 @@ _MEANINGS = {
     "CAT_I": "catalogue sources of the field",
     "IMA": "sky image and sources",
     "LCR": "light curve",
+    "BIN_S": "detector images of all channels",
+    "BIN_T": "events of the band in time bins",
+    "BKG_S": "background of the channels",
+    "BKG_T": "background in time",
+    "SPE": "spectra of the field's sources",
+    "RSP": "responses",
     "MOSAIC": "images joined",
+    "SUM": "spectra added",
+    "PACK": "files written",
     "SIMULATE": "events drawn",
     "FETCH": "file fetched and checked",
 }
@@ -53,14 +62,16 @@ class ProgressMatrix:
         self.bar = widgets.IntProgress(layout=widgets.Layout(width="220px", visibility="hidden"))
         self.line = widgets.HTML()
         self.table = widgets.HTML()
-        self.widget = widgets.VBox([widgets.HBox([self.bar, self.line]), self.table])
+        self.log = widgets.HTML()
+        self.widget = widgets.VBox([widgets.HBox([self.bar, self.line]), self.table, self.log])
         self.widget.add_class("oda-progress")
 
-    def start(self, label: str) -> None:
-        """Forget the last query and start the clock."""
+    def start(self, label: str, elapsed_s: float = 0.0) -> None:
+        """Forget the last query and start the clock, of a query that has run for some time already."""
         self.label, self.note, self.steps, self.cells = label, "", [], {}
-        self._started, self._ended = self._clock(), None
+        self._started, self._ended = self._clock() - elapsed_s, None
         self.bar.layout.visibility = "visible"
+        self.log.value = ""
         self._stale = True
         self.render()
 
@@ -89,10 +100,35 @@ class ProgressMatrix:
             return 0.0
         return (self._ended if self._ended is not None else self._clock()) - self._started
 
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds that the steps still to come may take, going by the same steps of other windows.
+
+        None until a step is computed, and when nothing is left.
+        """
+        cells = list(self.cells.values())
+        known: dict[str, list[float]] = {}
+        for event in cells:
+            if event.state == "computed":
+                known.setdefault(event.step, []).append(event.seconds)
+        everything = [seconds for values in known.values() for seconds in values]
+        left = [event for event in cells if event.state not in _ENDED]
+        if not (everything and left) or self._ended is not None:
+            return None
+        usual = sum(everything) / len(everything)
+        return sum(sum(known[e.step]) / len(known[e.step]) if e.step in known else usual for e in left)
+
+    def show_log(self, text: str) -> None:
+        """Show the end of what the jobs wrote, folded away."""
+        shown = html.escape(text[-_LOG_CHARACTERS:].strip())
+        self.log.value = f"<details class='oda-log'><summary>Log</summary><pre>{shown}</pre></details>" if shown else ""
+
     def render(self) -> None:
         """Draw. Called a few times a second while something runs; each property is one message."""
         ended = sum(self.count(state) for state in _ENDED)
-        text = html.escape(f"{self.label} {self.elapsed_s:.1f} s {self.note}".strip())
+        remaining = self.remaining_s
+        rest = "" if remaining is None else f", about {max(1.0, remaining):.0f} s to go"
+        text = html.escape(f"{self.label} {self.elapsed_s:.1f} s{rest} {self.note}".strip())
         self.line.value = f"<span class='oda-elapsed'>{text}</span>"
         if not self._stale:
             return

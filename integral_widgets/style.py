@@ -8,15 +8,25 @@ STYLE = """<style>
 .oda-page { max-width: 1280px; margin: 0 auto; color: var(--jp-ui-font-color1, #222); }
 .oda-page h1 { font-size: 20px; margin: 4px 0 2px 0; }
 .oda-page h2 { font-size: 15px; margin: 12px 0 2px 0; }
-.oda-form { flex: 0 0 330px; padding-right: 18px; }
+.oda-body { display: flex; flex-flow: row wrap; align-items: flex-start; }
+.oda-form { flex: 0 0 340px; padding-right: 18px; }
+.oda-actions { align-items: center; padding-bottom: 4px; border-bottom: 1px solid var(--jp-border-color2, #bbb); }
+.oda-empty { line-height: 1.5; padding: 12px 16px; margin: 8px 2px; white-space: normal; border-radius: 4px;
+  border: 1px solid var(--jp-border-color2, #bbb); background: var(--jp-layout-color1, #f6f6f6); }
+.oda-page button:focus-visible, .oda-page input:focus-visible, .oda-page select:focus-visible,
+.oda-page textarea:focus-visible, .oda-page a:focus-visible, .oda-page summary:focus-visible {
+  outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
+@media (max-width: 1000px) { .oda-form { flex: 1 1 100%; padding-right: 0; } .oda-results { flex: 1 1 100%; } }
 .oda-form h2 { line-height: 1.4; }
 .oda-field .widget-html, .oda-field .jupyter-widget-html { line-height: 1.3; height: auto;
   min-height: 0; margin: 2px 2px 0 2px; }
 .oda-results { flex: 1 1 440px; min-width: 0; }
 .oda-pair > .oda-field { flex: 1 1 0; min-width: 0; }
-.oda-field label { font-size: 12px; white-space: nowrap; line-height: 1.4; font-weight: 600; }
+.oda-field label { font-size: 12px; white-space: nowrap; line-height: 1.4; font-weight: 600;
+  display: block; overflow: hidden; text-overflow: ellipsis; }
 .oda-error, .oda-error li { color: var(--jp-error-color0, #b71c1c); font-weight: 600; overflow-wrap: anywhere;
   white-space: normal; line-height: 1.3; display: inline-block; }
+[data-jp-theme-light="false"] .oda-page a.oda-download { color: #7ab8ff; }
 [data-jp-theme-light="false"] .oda-error, [data-jp-theme-light="false"] .oda-error li { color: #ff8a80; }
 .oda-fold { margin: 4px 0; }
 .oda-note { line-height: 1.4; overflow-wrap: anywhere; }
@@ -40,6 +50,14 @@ STYLE = """<style>
 .oda-sources tr.oda-new td:first-child { color: #b000a8; font-weight: 600; }
 .oda-page a.oda-download { color: var(--jp-content-link-color, #0b5cad); text-decoration: underline; }
 .oda-downloads > * { margin-right: 18px; }
+.oda-section { margin: 10px 2px; }
+.oda-log summary, .oda-ghosts summary, .oda-provenance summary { cursor: pointer; line-height: 1.5; }
+.oda-log pre { max-height: 180px; overflow: auto; font-size: 11px; line-height: 1.35; white-space: pre-wrap; }
+.oda-provenance { border-collapse: collapse; font-size: 12px; }
+.oda-provenance th, .oda-provenance td { padding: 1px 8px; text-align: left; vertical-align: top; line-height: 1.4;
+  border-bottom: 1px solid #8884; max-width: 340px; overflow-wrap: anywhere; white-space: normal; }
+.oda-flag { background: #b000a8; color: #fff; border-radius: 3px; padding: 0 5px; font-weight: 600; }
+.oda-history-list select { font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
 .oda-code { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; line-height: 1.4; margin: 4px 0; }
 .oda-size { opacity: 0.75; }
 </style>"""

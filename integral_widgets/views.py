@@ -4,74 +4,41 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 
 from integral_oda.products.source_list import Source
-from integral_oda.query import Query
-from integral_widgets import image_view, light_curve_view
-from integral_widgets.downloads import download_list
-from integral_widgets.live_imaging import LiveImaging
-from integral_widgets.reproduce import command_line, python_code
-from integral_widgets.tasks import ImageResult, LightCurveResult
+from integral_oda.results import SpectrumProducts
 
-__all__ = ["ImageView", "LightCurveView", "left_out_html", "source_table_html"]
+__all__ = ["SpectrumView", "left_out_html", "source_table_html"]
 
 
-class ImageView(image_view.ImageView):
-    """Sky image with its source table, downloads and how to make them again.
+class SpectrumView:
+    """Spectrum with its source to choose.
 
     Parameters
     ----------
-    result : ImageResult
+    products : SpectrumProducts
         What the analysis gave.
-    measure : callable
-        Given right ascension and declination (degrees, FK5) where the user wants a flux.
-    on_band, live
-        As for `integral_widgets.image_view.ImageView`.
     """
 
-    def __init__(
-        self,
-        result: ImageResult,
-        measure: Callable[[float, float], None],
-        on_band: Callable[[float, float], None] | None = None,
-        live: LiveImaging | None = None,
-    ) -> None:
-        super().__init__(result, on_measure=measure, on_band=on_band, live=live)
-        table = widgets.HTML(source_table_html(result.sources))
-        self.widget = widgets.VBox([self.widget, table, *_about(result)])
+    def __init__(self, products: SpectrumProducts) -> None:
+        self.products = products
+        pictures = [path for path in products.files if path.name.startswith("spectrum_") and path.suffix == ".png"]
+        names = [(path.stem.removeprefix("spectrum_"), number) for number, path in enumerate(pictures)]
+        self.place = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", width="640px"))
+        self.source = widgets.Dropdown(description="Source", options=names)
+        self.source.observe(lambda change: self._show(pictures[change["new"]]), names="value")
+        if pictures:
+            self._show(pictures[0])
+        self.widget = widgets.VBox([*([self.source] if len(names) > 1 else []), self.place])
+        self.widget.add_class("oda-spectrum")
 
-
-class LightCurveView(light_curve_view.LightCurveView):
-    """Light curves with downloads and how to make them again.
-
-    Parameters
-    ----------
-    result : LightCurveResult
-        What the analysis gave.
-    image_between : callable
-        Given the start and stop (IJD) of the time that the user wants an image of.
-    """
-
-    def __init__(self, result: LightCurveResult, image_between: Callable[[float, float], None]) -> None:
-        super().__init__(result, on_interval=image_between)
-        self.widget = widgets.VBox([self.widget, *_about(result)])
-
-
-def _about(result: ImageResult | LightCurveResult) -> list[widgets.Widget]:
-    return [widgets.HTML(left_out_html(result.summary)), download_list(result.files), reproduction(result.query)]
-
-
-def reproduction(query: Query) -> widgets.Accordion:
-    """The query as a command and as Python code, folded away."""
-    texts = ("Command line", command_line(query)), ("Python", python_code(query))
-    blocks = [widgets.HTML(f"<b>{title}</b><pre class='oda-code'>{html.escape(text)}</pre>") for title, text in texts]
-    folded = widgets.Accordion([widgets.VBox(blocks)], titles=("The same from the shell or from Python",))
-    folded.add_class("oda-reproduction")
-    return folded
+    def _show(self, picture: Path) -> None:
+        self.place.value = picture.read_bytes()
 
 
 def source_table_html(sources: Sequence[Source]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
+import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from integral_oda.errors import DataError
 from integral_oda.folders import archive_root, store_root
 from integral_oda.query import (
     BackgroundQuery,
@@ -17,10 +20,11 @@ from integral_oda.query import (
     SpectrumQuery,
     make_query,
 )
+from integral_oda.results import PRODUCTS, PROVENANCE_FILE, Products
 from integral_oda.workflow.jobs import Job, Jobs
 from integral_oda.workflow.progress import Listener
 
-__all__ = ["carry_out", "find", "jobs_of", "kind_of", "query_of", "submit"]
+__all__ = ["account", "carry_out", "find", "jobs_of", "kind_of", "products_of", "query_of", "submit"]
 
 _KINDS: dict[str, type[Query]] = {
     "image": ImageQuery,
@@ -82,6 +86,11 @@ def find(
     return jobs_of(store, owner).find(_WORK, _request(query, archive, store, strict=strict, crate=crate))
 
 
+def account() -> str:
+    """Owner of jobs where nobody is named: the account that this process runs under."""
+    return f"account {getpass.getuser()}"
+
+
 def jobs_of(store: str | Path | None = None, owner: str = "") -> Jobs:
     """The jobs of a store, in the user's own where it is a URL."""
     place = str(store or store_root())
@@ -110,6 +119,36 @@ def kind_of(query: Query) -> str:
 def query_of(kind: str, values: Mapping[str, Any]) -> Query:
     """Query from its plain values."""
     return make_query(_KINDS[kind], **values)
+
+
+def products_of(job: Job) -> Products:
+    """Products of a job that is done, as they lie in its own folder.
+
+    Raises
+    ------
+    DataError
+        When it is not done, or its files are gone.
+    """
+    summary, folder = job.result(), job.folder / "out"
+    try:
+        provenance = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise DataError(f"the files of job {job.id} cannot be read: {exc}") from exc
+    kind = PRODUCTS[_KINDS[job.state().request["kind"]]]
+    return kind(folder, summary, provenance, _raw_files(provenance))
+
+
+def _raw_files(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """sha256 of the raw files, by window and name, as `Products` has them."""
+    entities, activities = provenance["entity"], provenance["activity"]
+    raw = {}
+    for used in provenance.get("used", {}).values():
+        algorithm, _, digest = str(used["prov:entity"]).partition(":")
+        if algorithm == "sha256":
+            scope = activities[used["prov:activity"]]["prov:label"].partition(" of ")[2]
+            name = entities[used["prov:entity"]]["prov:label"].removeprefix("raw file: ")
+            raw[f"{scope} {name}"] = digest
+    return raw
 
 
 def carry_out(request: Mapping[str, Any], folder: Path, listener: Listener, cancel: threading.Event) -> dict[str, Any]:

@@ -94,6 +94,11 @@ class ImageProducts(Products):
 
         return read_sky_images(self.folder / "mosaic.fits")
 
+    @property
+    def data(self) -> Any:
+        """Flux of the first band, counts/s: ``array[row, column]``."""
+        return self.images[0].intensity
+
     @cached_property
     def sensitivity(self) -> list[Any]:
         """Flux that a source needs for 5 sigma at each pixel, counts/s; one array a band, on the image's grid."""
@@ -123,6 +128,11 @@ class LightCurveProducts(Products):
         files = [path for path in self.files if path.name.startswith("isgri_lc_")]
         return [curve for path in files for curve in read_light_curves(path)]
 
+    @property
+    def data(self) -> Any:
+        """Rate of the first source in the first band, counts/s, one value a bin."""
+        return self.curves[0].rate
+
 
 class SpectrumProducts(Products):
     """Spectra, one a source, with their responses beside them."""
@@ -133,6 +143,11 @@ class SpectrumProducts(Products):
         from integral_oda.products.spectrum import read_spectrum
 
         return [read_spectrum(path) for path in self.files if path.name.startswith("isgri_spectrum_")]
+
+    @property
+    def data(self) -> Any:
+        """Rate of the first source, counts/s, one value a channel."""
+        return self.spectra[0].rate
 
     def path(self, name: str) -> Path:
         """Spectrum file of a source; its response lies beside it."""

@@ -10,13 +10,17 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
+from integral_oda.background import jobs_of
+from integral_oda.simulation.recipe import make_recipe
+from integral_oda.simulation.window import simulate
 from integral_widgets.heartbeat import HEARTBEAT_S
+from integral_widgets.identity import owner
 from integral_widgets.launcher import serving
 from integral_widgets.paths import notebooks_root
 
@@ -31,20 +35,20 @@ class App:
     url: str
     server: psutil.Process
     archive: Path
-    errors: list[str] = field(default_factory=list)
+    store: Path
 
     @property
     def kernels(self):
         return [process for process in self.server.children() if "ipykernel" in " ".join(process.cmdline())]
 
     @property
-    def results(self):
-        return Path(self.server.cwd()) / "out"
+    def jobs(self):
+        return jobs_of(self.store, owner())
 
 
 def _serve(archive, store):
     with serving(archive=archive, store=store) as (url, process):
-        yield App(url, psutil.Process(process.pid), archive)
+        yield App(url, psutil.Process(process.pid), archive, store)
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +73,26 @@ def archive(sample_archive, tmp_path_factory):
 def app(archive, tmp_path_factory):
     """The page on the real sample, one server for all tests."""
     yield from _serve(archive, tmp_path_factory.mktemp("store"))
+
+
+PATTERN = {
+    "seed": 11,
+    "pointings": [{"ra": 84.6 + 2 * step, "dec": 22.0 - step} for step in range(6)],
+    "duration_s": 600,
+    "sources": [
+        {"name": "Crab", "ra": 83.6332, "dec": 22.0145, "flux": {"value": 100, "band": [28, 80]}},
+        {"name": "<img src=x onerror=alert(1)>", "ra": 88.0, "dec": 19.0, "flux": {"value": 30, "band": [28, 80]}},
+    ],
+    "background": {"rate": 150, "band": [28, 80]},
+}
+
+
+@pytest.fixture(scope="session")
+def field_app(tmp_path_factory):
+    """The page on six simulated windows around the Crab, and a source that no catalogue has."""
+    root = tmp_path_factory.mktemp("field")
+    simulate(make_recipe(PATTERN), root / "archive")
+    yield from _serve(root / "archive", root / "store")
 
 
 @pytest.fixture
@@ -139,16 +163,33 @@ def chromium():
 
 
 @pytest.fixture
-def page(chromium, request, tmp_path):
+def keep(request, tmp_path):
+    """Keep a picture of a whole page, in the folder that INTEGRAL_ODA_SCREENSHOTS names."""
+
+    def picture(tab, name=""):
+        kept = Path(os.environ.get("INTEGRAL_ODA_SCREENSHOTS") or tmp_path)
+        kept.mkdir(parents=True, exist_ok=True)
+        size = tab.viewport_size
+        height = tab.evaluate("Math.max(0, ...[...document.querySelectorAll('.oda-page')].map(e => e.scrollHeight))")
+        # The page scrolls inside its frame, where a picture of the whole page does not reach.
+        tab.set_viewport_size({"width": size["width"], "height": max(size["height"], min(int(height) + 80, 8000))})
+        tab.wait_for_timeout(400)
+        tab.screenshot(path=kept / f"{request.node.name}{'-' if name else ''}{name}.png")
+        tab.set_viewport_size(size)
+
+    return picture
+
+
+@pytest.fixture
+def page(chromium, keep):
     """An empty tab. A script error of the page fails the test; what is on it at the end is kept."""
     errors = []
     tab = chromium.new_page(viewport={"width": 1280, "height": 1000})
     tab.set_default_timeout(60_000)
     tab.on("pageerror", lambda error: errors.append(str(error)))
     yield tab
-    kept = Path(os.environ.get("INTEGRAL_ODA_SCREENSHOTS") or tmp_path)
     if not tab.is_closed():
-        tab.screenshot(path=kept / f"{request.node.name}.png", full_page=True)
+        keep(tab)
         tab.goto("about:blank")
         tab.close()
     assert errors == []

@@ -8,18 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from integral_oda.engine_choice import EngineChoice
 from integral_oda.errors import RequestError
-from integral_oda.pointing_query import PointingQuery
-from integral_oda.query import ImageQuery, LightCurveQuery, Query, make_query
+from integral_oda.query import ImageQuery, LightCurveQuery, Query, SpectrumQuery, make_query
 from integral_widgets.forms import QueryForm
+from integral_widgets.inputs import Uploads
+from integral_widgets.presets import PRESETS
 
 SCW = "255900280010.001"
+KINDS = (ImageQuery, LightCurveQuery, SpectrumQuery)
+SERVER_FILES = {"background", "index"}
 
 
 @pytest.fixture
 def form(tmp_path):
-    made = QueryForm((ImageQuery, LightCurveQuery), tmp_path / "uploads")
+    made = QueryForm(KINDS, Uploads(tmp_path / "uploads"))
     made.set(scw_list=SCW)
     return made
 
@@ -28,17 +30,70 @@ def shown_errors(form):
     return {name: field.error.value for name, field in form.fields.items() if field.error.value}
 
 
-def test_there_is_one_input_for_every_parameter(form):
-    asked = set(ImageQuery.model_fields) | set(LightCurveQuery.model_fields)
-    assert set(form.fields) == asked - set(EngineChoice.model_fields) - set(PointingQuery.model_fields)
+def test_there_is_one_input_for_every_parameter_but_those_that_name_files_of_the_server(form):
+    asked = {name for kind in KINDS for name in kind.model_fields}
+    assert set(form.fields) == asked - SERVER_FILES
 
 
 def test_titles_and_defaults_are_those_of_the_models(form):
-    for kind in (ImageQuery, LightCurveQuery):
-        for name in kind.model_fields.keys() - EngineChoice.model_fields.keys() - PointingQuery.model_fields.keys():
-            assert kind.model_fields[name].title in form.fields[name].widget.children[0].value
-    assert form.query(ImageQuery) == ImageQuery(scw_list=[SCW])
-    assert form.query(LightCurveQuery) == LightCurveQuery(scw_list=[SCW])
+    for kind in KINDS:
+        for name in kind.model_fields.keys() - SERVER_FILES:
+            assert kind.model_fields[name].title in html.unescape(form.fields[name].heading.value)
+        assert form.query(kind) == kind(scw_list=[SCW])
+
+
+def test_every_input_has_words_for_who_meets_it_first(form):
+    assert all(field.input.tooltip for field in form.fields.values())
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_example_is_a_query_that_can_be_made(form, name):
+    for field in form.fields.values():
+        field.put(field.default)
+    form.set(**PRESETS[name].fields)
+    for kind in KINDS:
+        assert form.query(kind).src_name in name
+
+
+def test_what_is_ticked_and_chosen_is_what_is_asked(form):
+    form.set(
+        src_name="Crab",
+        barycentre=True,
+        binning="scw",
+        readiness="cons",
+        max_pointings=7,
+        engine="osa",
+        method="mosaic",
+    )
+    curve = form.query(LightCurveQuery)
+    assert (curve.barycentre, curve.binning, curve.engine, curve.max_pointings) == (True, "scw", "osa", 7)
+    assert form.query(SpectrumQuery).method == "mosaic"
+    with pytest.raises(RequestError, match="engine = magic: one of native, osa, mmoda"):
+        form.set(engine="magic")
+
+
+@pytest.mark.parametrize("query", [
+    make_query(ImageQuery, scw_list=SCW, bands=((20, 40), (40, 80.5)), at=("Cyg X-1", "293.7,21.9"),
+               gti="8320.1,8320.2"),
+    make_query(LightCurveQuery, T1="2003-01-01", T2="2004-05-06", RA=1 / 3, DEC=-20.5, fold="3.245,0,59864.5",
+               bursts=True),
+    make_query(LightCurveQuery, scw_list=SCW, src_name="Crab", bin_edges="8320.1,8320.25,8320.5",
+               more_bands="20-40,40-60"),
+    make_query(SpectrumQuery, scw_list=SCW, channels=16, group=3.5, engine_for="MOSAIC=native", exclude="bti",
+               seed=4),
+])  # fmt: skip
+def test_a_query_that_fills_the_form_comes_out_of_it_and_of_its_link(form, query, tmp_path):
+    form.fill(query)
+    assert form.query(type(query)) == query
+    other = QueryForm(KINDS, Uploads(tmp_path))
+    assert other.read_query_string(form.query_string_of(query)) == []
+    assert other.query(type(query)) == query
+
+
+def test_files_of_the_server_are_not_excluded_by(form, tmp_path):
+    form.set(exclude=str(tmp_path))
+    with pytest.raises(RequestError, match="exclude"):
+        form.query(ImageQuery)
 
 
 def test_what_is_typed_is_what_is_asked(form):
@@ -99,7 +154,7 @@ def test_an_error_of_fields_together_stands_beside_one_of_them(form, kind, texts
 def test_an_empty_list_of_windows_is_told_only_when_asked_for(form):
     form.set(scw_list="")
     assert not shown_errors(form)
-    with pytest.raises(RequestError, match="at least one"):
+    with pytest.raises(RequestError, match="scw_list is needed, or T1 and T2"):
         form.query(ImageQuery)
     assert "scw_list" in shown_errors(form)
 
@@ -115,7 +170,7 @@ def test_a_file_of_the_server_is_never_read_through_the_form(form, tmp_path):
 
 def test_a_link_brings_the_query_back(form, tmp_path):
     form.set(src_name="4U 1700-377 & co", bands="20-40,40-80", time_bin="12.5")
-    other = QueryForm((ImageQuery, LightCurveQuery), tmp_path)
+    other = QueryForm(KINDS, Uploads(tmp_path))
     assert other.read_query_string("?" + form.query_string()) == []
     assert other.query(ImageQuery) == form.query(ImageQuery)
     assert other.query(LightCurveQuery) == form.query(LightCurveQuery)
@@ -152,9 +207,15 @@ def test_an_uploaded_catalogue_goes_to_disk_and_out_of_memory(form, tmp_path):
         },
     )
     path = Path(field.text)
-    assert path.parent == tmp_path / "uploads"
+    assert path.parent.parent == tmp_path / "uploads"
+    assert path.name == "my_list.ecsv"
     assert path.read_bytes() == b"abc"
     assert field.upload.value == ()
+    link = form.query_string()
+    assert str(tmp_path) not in link
+    other = QueryForm(KINDS, Uploads(tmp_path / "uploads"))
+    assert other.read_query_string(link) == []
+    assert other.fields["catalog"].text == str(path)
 
 
 def test_there_is_no_input_for_an_unknown_name(form):

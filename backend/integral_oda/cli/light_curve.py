@@ -25,7 +25,7 @@ def light_curve_command(
     ] = None,
     time_bin: Annotated[float, typer.Option("--time-bin", help="Bin length, seconds.")] = 1000.0,
     binning: Annotated[
-        str, typer.Option("--binning", help="fixed | scw | revolution | blocks, or @FILE with bin edges, one a line.")
+        str, typer.Option("--binning", help="fixed | scw | revolution | blocks, or bin edges: T,T,... or @FILE.")
     ] = "fixed",
     barycentre: Annotated[bool, typer.Option("--barycentre", help="Times at the solar system's barycentre.")] = False,
     bursts: Annotated[bool, typer.Option("--bursts", help="Search for bursts of --source.")] = False,
@@ -45,7 +45,7 @@ def light_curve_command(
     from integral_oda.query import LightCurveQuery, make_query, parse_band
 
     first, *more = [parse_band(text) for text in band] if band else [(e1, e2)]
-    bins = {"bin_edges": _bin_edges(binning)} if binning.startswith("@") else {"binning": binning}
+    bins = {"bin_edges": _bin_edges(binning)} if "," in binning or binning.startswith("@") else {"binning": binning}
     query = make_query(LightCurveQuery, E1_keV=first[0], E2_keV=first[1], more_bands=more or None, time_bin=time_bin,
                        barycentre=barycentre, bursts=bursts, events=events, fold=fold, period_search=period_search,
                        epoch_correction=epoch_correction, background=background, **bins,
@@ -57,7 +57,9 @@ def light_curve_command(
 
 
 def _bin_edges(text: str) -> str:
-    """Times of ``@FILE``, one a line."""
+    """Times with commas, or those of ``@FILE``, one a line."""
+    if not text.startswith("@"):
+        return text
     try:
         lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

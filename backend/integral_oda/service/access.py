@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from jupyter_server.auth import IdentityProvider
 from jupyter_server.auth.identity import LegacyIdentityProvider, PasswordIdentityProvider
 
-__all__ = ["account", "owner_of"]
+from integral_oda.background import account
 
-_WITHOUT_NAMES = (IdentityProvider, PasswordIdentityProvider, LegacyIdentityProvider)
+__all__ = ["account", "named_user", "owner_of"]
+
+_WITHOUT_NAMES = {IdentityProvider, PasswordIdentityProvider, LegacyIdentityProvider}
+_VOILA = "voila.voila_identity_provider"
 
 
 def owner_of(handler: Any) -> str:
@@ -19,11 +21,13 @@ def owner_of(handler: Any) -> str:
     Jupyter Server's own providers know a token or a password, not people: whoever holds it is the one account that the
     server runs under. A provider that names its users, JupyterHub's among them, is taken at its word.
     """
-    if type(handler.identity_provider) in _WITHOUT_NAMES:
-        return account()
-    return f"user {handler.current_user.username}"
+    name = named_user(handler)
+    return account() if name is None else f"user {name}"
 
 
-def account() -> str:
-    """Name of the account that this process runs under."""
-    return f"account {getpass.getuser()}"
+def named_user(handler: Any) -> str | None:
+    """The user behind a request where the identity provider names its users, else None."""
+    provider = type(handler.identity_provider)
+    if provider in _WITHOUT_NAMES or provider.__module__ == _VOILA:
+        return None
+    return str(handler.current_user.username)

@@ -298,7 +298,7 @@ class Job:
 
     def steps(self, after: int = 0) -> list[StepEvent]:
         """Progress of its nodes, from behind a given number of events."""
-        return [StepEvent(**event) for event in _lines(self.folder / "steps.jsonl")][after:]
+        return [StepEvent(**event) for event in _lines(self.folder / "steps.jsonl", after)]
 
     def follow(self) -> Iterator[StepEvent]:
         """Give the progress of its nodes from the first one on, each as it comes, until it has ended."""
@@ -362,10 +362,10 @@ def _append(path: Path, record: Mapping[str, Any]) -> None:
         stream.write(json.dumps(record).encode("ascii") + b"\n")
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def _lines(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
     if not path.exists():
         return
-    for line in path.read_bytes().splitlines(keepends=True):
+    for line in path.read_bytes().splitlines(keepends=True)[after:]:
         # The last line may be half written yet.
         if line.endswith(b"\n"):
             yield json.loads(line)
