@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from integral_oda.errors import RequestError
 from integral_oda.query import Query, make_query, parse_band
+from integral_widgets.folds import Fold
 from integral_widgets.inputs import CatalogInput, FieldInput, Uploads
 
 __all__ = ["QueryForm"]
@@ -58,17 +59,16 @@ class QueryForm:
         fields = [self.fields[name] for name in kind.__annotations__ if name in self.fields]
         shown = _rows([field for field in fields if field.name not in _FOLDED])
         folded = [field for field in fields if field.name in _FOLDED]
-        return [*shown, self._fold(folded, title)] if folded else shown
+        return [*shown, self._fold(folded, title).widget] if folded else shown
 
-    def _fold(self, fields: Sequence[FieldInput], title: str) -> widgets.Accordion:
+    def _fold(self, fields: Sequence[FieldInput], title: str) -> Fold:
         """Fields behind a title; a value or an error of one of them opens it."""
-        titles = ", ".join(re.sub(r" [A-Z\[:(].*", "", field.title).lower() for field in fields)
-        fold = widgets.Accordion([widgets.VBox(_rows(fields))], titles=(f"{title}: {titles}",))
-        fold.add_class("oda-fold")
+        titles = ", ".join(re.sub(r"( \[|:| \(| [A-Z]+,).*", "", field.title).lower() for field in fields)
+        fold = Fold(widgets.VBox(_rows(fields)), title, titles)
 
         def unfold(_: Any) -> None:
             if any(field.error.value or field.is_changed for field in fields):
-                fold.selected_index = 0
+                fold.open()
 
         for field in fields:
             field.error.observe(unfold, names="value")

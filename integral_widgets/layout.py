@@ -11,6 +11,7 @@ from integral_oda.engine_choice import EngineChoice
 from integral_oda.pointing_query import PointingQuery
 from integral_oda.query import ImageQuery, LightCurveQuery, Query, SpectrumQuery
 from integral_widgets.callbacks import safe_callback
+from integral_widgets.folds import Fold
 from integral_widgets.heartbeat import Heartbeat
 from integral_widgets.presets import PRESETS
 from integral_widgets.style import STYLE
@@ -46,9 +47,11 @@ class PageLayout:
         self.empty = widgets.HTML(_EMPTY)
         self.places = {kind: widgets.VBox() for kind in ("image", "lightcurve", "spectrum")}
         self._make_buttons()
-        self.editor_place = _fold(app.editor.widget, "Sources: edit the list and use it for spectra and light curves")
+        self.editor_place = Fold(
+            app.editor.widget, "Sources: edit the list, use it for spectra and light curves"
+        ).widget
         self.editor_place.layout.display = "none"
-        history = _fold(app.history.widget, "Your queries")
+        history = Fold(app.history.widget, "Your queries", "what you asked before, with its results").widget
         results = widgets.VBox([
             self._actions(), self.status, app.progress.widget, app.plan_view.widget, self.empty, self.places["image"],
             self.editor_place, self.places["lightcurve"], self.places["spectrum"], history,
@@ -134,9 +137,3 @@ class PageLayout:
         made = widgets.Button(description=text, tooltip=hint, button_style=style, layout=widgets.Layout(width="auto"))
         made.on_click(lambda button: self.app.in_background(method, button))
         return made
-
-
-def _fold(content: widgets.Widget, title: str) -> widgets.Accordion:
-    folded = widgets.Accordion([content], titles=(title,))
-    folded.add_class("oda-section")
-    return folded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import time
+from collections import deque
 from collections.abc import Callable
 
 import ipywidgets as widgets
@@ -15,7 +16,7 @@ __all__ = ["ProgressMatrix"]
 _SIGNS: dict[State, str] = {"queued": "·", "running": "▶", "computed": "✓", "restored": "↺", "failed": "✗"}
 _ENDED: tuple[State, ...] = ("computed", "restored", "failed")
 _MOST_ROWS = 40
-_LOG_CHARACTERS = 4000
+_LOG_CHARACTERS, _LOG_LINES = 4000, 60
 _GATHERING = "all"
 _MEANINGS = {
     "COR": "events corrected and selected",
@@ -58,6 +59,7 @@ class ProgressMatrix:
         self.label = self.note = ""
         self.steps: list[str] = []
         self.cells: dict[tuple[str, str], StepEvent] = {}
+        self._lines: deque[str] = deque(maxlen=_LOG_LINES)
         self._stale = False
         self.bar = widgets.IntProgress(layout=widgets.Layout(width="220px", visibility="hidden"))
         self.line = widgets.HTML()
@@ -72,6 +74,7 @@ class ProgressMatrix:
         self._started, self._ended = self._clock() - elapsed_s, None
         self.bar.layout.visibility = "visible"
         self.log.value = ""
+        self._lines.clear()
         self._stale = True
         self.render()
 
@@ -80,6 +83,9 @@ class ProgressMatrix:
         if event.step not in self.steps:
             self.steps.append(event.step)
         self.cells[event.scope, event.step] = event
+        if event.state != "queued":
+            seconds = f" {event.seconds:.2f} s" if event.seconds else ""
+            self._lines.append(f"{event.scope} {event.step} {event.state}{seconds} {event.message}".rstrip())
         self.note = event.message if event.state == "running" else ""
         self._stale = True
 
@@ -119,9 +125,11 @@ class ProgressMatrix:
         return sum(sum(known[e.step]) / len(known[e.step]) if e.step in known else usual for e in left)
 
     def show_log(self, text: str) -> None:
-        """Show the end of what the jobs wrote, folded away."""
-        shown = html.escape(text[-_LOG_CHARACTERS:].strip())
-        self.log.value = f"<details class='oda-log'><summary>Log</summary><pre>{shown}</pre></details>" if shown else ""
+        """Show the last steps, the newest first, and the end of what the jobs wrote themselves; folded away."""
+        written = text[-_LOG_CHARACTERS:].strip()
+        shown = "\n".join([*([written, ""] if written else []), *reversed(self._lines)])
+        pre = f"<pre>{html.escape(shown)}</pre>"
+        self.log.value = f"<details class='oda-log'><summary>Log</summary>{pre}</details>" if shown else ""
 
     def render(self) -> None:
         """Draw. Called a few times a second while something runs; each property is one message."""

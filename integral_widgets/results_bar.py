@@ -14,6 +14,7 @@ from integral_oda.errors import OutputError
 from integral_oda.query import Query
 from integral_oda.results import Products
 from integral_widgets.downloads import data_uri_link, download_list
+from integral_widgets.folds import Fold
 from integral_widgets.reproduce import command_line, python_code, query_notebook
 
 __all__ = ["ResultBar", "provenance_html", "with_zip"]
@@ -55,12 +56,9 @@ class ResultBar:
         link = f"<a class='oda-download oda-link' href='{html.escape(address, quote=True)}'>Link to this result</a>"
         line = widgets.HBox([notebook, self.notebook_place, widgets.HTML(link if address else "")])
         line.layout.flex_flow = "row wrap"
-        folded = widgets.Accordion(
-            [widgets.HTML(self._texts()), widgets.HTML(provenance_html(products.provenance))],
-            titles=("The same from the shell or from Python", "How it was made"),
-        )
-        folded.add_class("oda-reproduction")
-        self.widget = widgets.VBox([self.files, line, folded])
+        again = Fold(widgets.HTML(self._texts()), "The same from the shell or from Python")
+        origin = Fold(widgets.HTML(provenance_html(products.provenance)), "How it was made")
+        self.widget = widgets.VBox([self.files, line, again.widget, origin.widget])
         self.widget.add_class("oda-result-bar")
 
     def make_notebook(self) -> Path:

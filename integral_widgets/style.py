@@ -29,6 +29,7 @@ STYLE = """<style>
 [data-jp-theme-light="false"] .oda-page a.oda-download { color: #7ab8ff; }
 [data-jp-theme-light="false"] .oda-error, [data-jp-theme-light="false"] .oda-error li { color: #ff8a80; }
 .oda-fold { margin: 4px 0; }
+.oda-page .oda-fold-title { text-align: left; font-weight: 600; white-space: nowrap; }
 .oda-note { line-height: 1.4; overflow-wrap: anywhere; }
 .oda-lost { background: #b71c1c; color: #fff; font-weight: 600; padding: 0 10px; border-radius: 4px; }
 .oda-lost a { color: #fff; }
@@ -50,7 +51,6 @@ STYLE = """<style>
 .oda-sources tr.oda-new td:first-child { color: #b000a8; font-weight: 600; }
 .oda-page a.oda-download { color: var(--jp-content-link-color, #0b5cad); text-decoration: underline; }
 .oda-downloads > * { margin-right: 18px; }
-.oda-section { margin: 10px 2px; }
 .oda-log summary, .oda-ghosts summary, .oda-provenance summary { cursor: pointer; line-height: 1.5; }
 .oda-log pre { max-height: 180px; overflow: auto; font-size: 11px; line-height: 1.35; white-space: pre-wrap; }
 .oda-provenance { border-collapse: collapse; font-size: 12px; }
@@ -58,6 +58,7 @@ STYLE = """<style>
   border-bottom: 1px solid #8884; max-width: 340px; overflow-wrap: anywhere; white-space: normal; }
 .oda-flag { background: #b000a8; color: #fff; border-radius: 3px; padding: 0 5px; font-weight: 600; }
 .oda-history-list select { font-family: var(--jp-code-font-family, monospace); font-size: 12px; }
-.oda-code { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; line-height: 1.4; margin: 4px 0; }
+.oda-page .oda-code { font-family: var(--jp-code-font-family, monospace); white-space: pre-wrap;
+  overflow-wrap: anywhere; font-size: 12px; line-height: 1.4; margin: 4px 0; }
 .oda-size { opacity: 0.75; }
 </style>"""

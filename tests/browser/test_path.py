@@ -38,7 +38,7 @@ def wait_for_results(page, number):
 
 
 def unfold(page, title):
-    page.locator(".jp-Collapse-header, .lm-Collapse-header, .p-Collapse-header", has_text=title).first.click()
+    page.get_by_role("button", name=re.compile(f"^▸ {title}")).first.press("Enter")
 
 
 def download(page, link):

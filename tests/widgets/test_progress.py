@@ -78,3 +78,34 @@ def test_what_a_running_step_says_is_shown_until_it_ends():
     matrix.listen(StepEvent("all", "FETCH", "computed"))
     matrix.render()
     assert "49" not in matrix.line.value
+
+
+def test_what_is_left_goes_by_the_same_steps_of_other_windows():
+    matrix = started()
+    assert matrix.remaining_s is None
+    for scw, state in (("1", "computed"), ("2", "running"), ("3", "queued")):
+        matrix.listen(StepEvent(scw, "COR", state, 2.0 if state == "computed" else 0.0))
+        matrix.listen(StepEvent(scw, "IMA", state, 4.0 if state == "computed" else 0.0))
+    assert matrix.remaining_s == 12.0
+    matrix.render()
+    assert "about 12 s to go" in matrix.line.value
+    matrix.stop("Done in")
+    assert "to go" not in matrix.line.value
+
+
+def test_a_query_that_began_before_the_page_shows_its_whole_time():
+    matrix = started()
+    matrix.start("Sky image", elapsed_s=100.0)
+    matrix.stop("Done in")
+    assert 100 < matrix.elapsed_s < 110
+
+
+def test_the_log_holds_the_last_steps_and_what_the_job_wrote_as_text():
+    matrix = started()
+    matrix.show_log("")
+    assert matrix.log.value == ""
+    matrix.listen(StepEvent(SCW, "COR", "computed", 1.5))
+    matrix.listen(StepEvent(SCW, "IMA", "failed", 0, "<b>damaged</b>"))
+    matrix.show_log("Warning: x < y")
+    assert matrix.log.value.index("Warning: x &lt; y") < matrix.log.value.index("IMA failed &lt;b&gt;damaged")
+    assert f"{SCW} COR computed 1.50 s" in matrix.log.value
