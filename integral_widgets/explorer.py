@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 import time
@@ -22,9 +23,9 @@ import ipywidgets as widgets
 
 from integral_oda.background import find, jobs_of, products_of, query_of, submit
 from integral_oda.catalog.source_list import SourceCatalogue, read_sources, write_sources
-from integral_oda.errors import DataError, IntegralOdaError, RequestError
+from integral_oda.errors import DataError, IntegralOdaError, OutputError, RequestError
 from integral_oda.folders import archive_root, store_root
-from integral_oda.query import ImageQuery, LightCurveQuery, Query, SpectrumQuery, make_query
+from integral_oda.query import ImageQuery, LightCurveQuery, Query, SpectrumQuery
 from integral_oda.results import ImageProducts, Products
 from integral_oda.workflow.jobs import Job
 from integral_oda.workflow.progress import StepEvent
@@ -433,8 +434,7 @@ class Explorer:
         if kind == "image":
             if self._live is not None:
                 self._live.close()
-            query = make_query(ImageQuery, **products.summary["query"])
-            self._live = live_imaging_of(products, query, self.archive, self.store)
+            self._live = live_imaging_of(products, self.archive, self.store)
             return ImageView(products, self._guarded(self.measure_at), self._guarded(self.image_of_band), self._live)
         if kind == "lightcurve":
             between = self._guarded(self.image_between), self._guarded(self.spectrum_between)
@@ -461,14 +461,12 @@ class Explorer:
         return self.form.show_error(sentence, "scw_list")
 
     def _served(self, job: Job) -> Path:
-        """The job's products where this page's server finds them."""
+        """The job's products where this page's server finds them: it follows no links out of its own folder."""
         place = self.out / "jobs" / job.id
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if not place.is_symlink():
-                place.symlink_to(job.folder / "out", target_is_directory=True)
-        except OSError:  # a system without links: the page then offers files without its server
-            return job.folder / "out"
+            shutil.copytree(job.folder / "out", place, copy_function=_link_or_copy, dirs_exist_ok=True)
+        except (OSError, shutil.Error) as exc:
+            raise OutputError(f"{place}: cannot be written to ({exc})") from exc
         return place
 
     def _as_catalogue(self, path: Path) -> Path:
@@ -530,3 +528,13 @@ class Explorer:
 
 def _has_address() -> bool:
     return "VOILA_BASE_URL" in os.environ
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """One more name for a file; another copy where the target is on another disk."""
+    if Path(target).exists():
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
