@@ -93,7 +93,7 @@ def test_another_plane_is_another_picture_of_the_same_image(app, page):
     run(page, "Image")
     wait_for_figures(page, 1)
     before = picture(page, ".oda-image")
-    page.locator(".oda-image select").first.select_option("Exposure")
+    page.locator(".oda-image .widget-dropdown", has_text="Show").locator("select").select_option("Exposure")
     wait_for_another_picture(page, "Exposure, 28-80 keV", before)
 
 
@@ -112,8 +112,8 @@ def test_a_click_into_the_image_measures_there(app, page):
     run(page, "Image")
     wait_for_figures(page, 1)
     page.locator(".oda-image .bk-Figure").click(position={"x": 250, "y": 300})
-    page.locator(".oda-pixel", has_text="sigma in 28-80 keV").wait_for()
-    page.get_by_role("button", name="Measure the flux here").click()
+    page.locator(".oda-image .oda-note", has_text="sigma in 28-80 keV").wait_for()
+    page.get_by_role("button", name="Measure here in the next query").click()
     page.locator(".oda-sources td", has_text="(forced)").wait_for()
 
 
@@ -129,7 +129,7 @@ def test_zooming_into_a_fine_light_curve_draws_all_its_bins(app, page):
     page.mouse.move(figure["x"] + 330, figure["y"] + 120, steps=5)
     page.mouse.up()
     page.wait_for_function(f"!{CURVE_TITLE}.includes('extremes of')")
-    page.get_by_role("button", name="Image of the time shown").click()
+    page.get_by_role("button", name="Image of this interval").click()
     page.locator(".oda-sources").wait_for()
     start, stop = (float(time) for time in page.locator(".oda-field-gti input").input_value().split(","))
     assert 0 < (stop - start) * 86400 < 1000
