@@ -55,6 +55,7 @@ _ROUNDS, _FURTHER_ROUNDS = 5, 3
 _PROBE_BAND = EnergyBand(28.0, 80.0)
 _PROBE_SHARE = 0.1
 _REACH_WIDTHS = 6.0
+_PIXELS_AT_ONCE = 512
 _CURVE_ORDER = 4
 SOURCE_INDEX = 2.1
 """Photon index that efficiencies of a source in a band are weighted with."""
@@ -216,11 +217,12 @@ def _most_probable(counts: Array, model: Array, scale: Array, prior: tuple[float
     used = SPECTRUM_EDGES[:-1] >= centre - 2.5 * sigma
     near = np.abs(THRESHOLD_GRID - centre) < _REACH_WIDTHS * width
     log_model = np.log(np.maximum(model[near][:, used], 1e-12))
-    # One product gives ln L and the prior for every pixel and threshold
-    terms = np.column_stack([counts[:, used], scale, np.ones(len(counts))])
     depth = (THRESHOLD_GRID[near] - centre) / width
-    likelihood = terms @ np.vstack([log_model.T, -model[near][:, used].sum(axis=1), -0.5 * depth**2])
-    return _peak(likelihood, THRESHOLD_GRID[near])
+    # One product gives ln L and the prior for every threshold, of as many pixels as fit a processor's cache
+    terms = np.column_stack([counts[:, used], scale, np.ones(len(counts))])
+    of_threshold = np.vstack([log_model.T, -model[near][:, used].sum(axis=1), -0.5 * depth**2])
+    blocks = (terms[first : first + _PIXELS_AT_ONCE] for first in range(0, len(terms), _PIXELS_AT_ONCE))
+    return np.concatenate([_peak(block @ of_threshold, THRESHOLD_GRID[near]) for block in blocks])
 
 
 def _turn_on(threshold_kev: Array, energy_kev: Array, sigma_kev: float) -> Array:

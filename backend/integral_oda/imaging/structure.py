@@ -10,14 +10,17 @@ source is flattened away first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import combinations_with_replacement
 
 import numpy as np
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import nnls
 
-from integral_oda.arrays import Array
+from integral_oda.arrays import Array, IntArray
 from integral_oda.imaging.shadowgram import Shadowgram
 from integral_oda.imaging.surfaces import smooth_surfaces, structure_groups
 
@@ -68,40 +71,68 @@ def fit_widths(shadowgram: Shadowgram, design: Array, rounds: int = 2) -> Struct
 
 
 def _moment_widths(shadowgram: Shadowgram, residual: Array) -> StructureWidths:
-    weight = shadowgram.flat(shadowgram.background_response) ** 2 / shadowgram.flat(shadowgram.variance)
-    pull = residual * shadowgram.flat(shadowgram.background_response) / shadowgram.flat(shadowgram.variance)
-    members = [*_memberships(shadowgram).values(), sparse.identity(len(weight), format="csr")]
-    overlap = np.zeros((len(members), len(members)))
-    for i, j in zip(*np.triu_indices(len(members)), strict=True):
-        overlap[i, j] = overlap[j, i] = _squared_overlap(members[i], members[j], weight)
-    excess = np.array([((m.T @ pull) ** 2).sum() - weight.sum() for m in members])
+    response, variance = shadowgram.flat(shadowgram.background_response), shadowgram.flat(shadowgram.variance)
+    weight, pull = response**2 / variance, residual * response / variance
+    squares = [float((np.bincount(member, pull) ** 2).sum()) for member in _members(shadowgram).values()]
+    excess = np.array([*squares, float((pull**2).sum())]) - weight.sum()
+    overlap = _squared_overlaps(shadowgram.unflat(weight))
     # Of pure noise the sums have the covariance 2 x overlap: least squares in that metric
     root = cholesky(overlap + _RIDGE * np.diag(np.diag(overlap)), lower=True)
     squared, _ = nnls(root.T, solve_triangular(root, excess, lower=True))
     return StructureWidths(**dict(zip((*GROUPS, "pixel"), map(float, np.sqrt(squared)), strict=True)))
 
 
-def _memberships(shadowgram: Shadowgram) -> dict[str, sparse.csr_matrix]:
-    """Which pixel belongs to which group, by kind of group; each ``(n_usable, n_groups)``."""
-    matrices = {}
-    for name in GROUPS:
-        number = structure_groups()[name]
-        group = number[shadowgram.usable]
-        shape = (len(group), int(number.max()) + 1)
-        matrices[name] = sparse.csr_matrix((np.ones(len(group)), (np.arange(len(group)), group)), shape=shape)
-    return matrices
+def _members(shadowgram: Shadowgram) -> dict[str, IntArray]:
+    """Number of the group that each pixel belongs to, by kind of group; each ``(n_usable,)``."""
+    numbers = structure_groups()
+    return {name: numbers[name][shadowgram.usable] for name in GROUPS}
 
 
-def _squared_overlap(a: sparse.csr_matrix, b: sparse.csr_matrix, weight: Array) -> float:
-    shared = (a.T @ b.multiply(weight[:, None])).tocsr()
-    return float((shared.data**2).sum())
+def _sizes() -> dict[str, int]:
+    return {name: int(structure_groups()[name].max()) + 1 for name in GROUPS}
 
 
-def _nested_root(member: sparse.csr_matrix, response: Array, variance: Array, width: float) -> sparse.csr_matrix:
+@cache
+def _shared_cells() -> dict[tuple[str, str], IntArray]:
+    """Number of what two kinds of groups have in common that each active pixel belongs to, for every pair of kinds."""
+    numbers = structure_groups()
+    active = numbers[_NESTED] >= 0
+    members = {name: numbers[name][active] for name in GROUPS}
+    return {
+        (a, b): np.unique(members[a] * _sizes()[b] + members[b], return_inverse=True)[1]
+        for a, b in combinations_with_replacement(GROUPS, 2)
+    }
+
+
+def _squared_overlaps(weight: Array) -> Array:
+    """Sum of the squared weights that groups of two kinds share, single pixels the last kind; ``(9, 9)``.
+
+    Parameters
+    ----------
+    weight : ndarray
+        ``(134, 130)``, 0 where not usable.
+    """
+    active = weight[structure_groups()[_NESTED] >= 0]
+    overlaps = np.full((len(GROUPS) + 1, len(GROUPS) + 1), (active**2).sum())
+    for (a, b), cell in _shared_cells().items():
+        i, j = GROUPS.index(a), GROUPS.index(b)
+        overlaps[i, j] = overlaps[j, i] = (np.bincount(cell, active) ** 2).sum()
+    return overlaps
+
+
+def _one_a_row(values: Array, columns: Sequence[IntArray], n_columns: int) -> sparse.csr_matrix:
+    """Matrix with a pixel's value in one column of each kind of group."""
+    indices = np.stack(columns, axis=1) if columns else np.zeros((len(values), 0), dtype=int)
+    data, pointer = np.repeat(values, len(columns)), np.arange(len(values) + 1) * len(columns)
+    return sparse.csr_matrix((data, indices.ravel(), pointer), shape=(len(values), n_columns))
+
+
+def _nested_root(member: IntArray, response: Array, variance: Array, width: float) -> sparse.csr_matrix:
     """G of (diag(v) + width^2 H H')^-1 = diag(1/v) - G G', H the response of disjoint groups."""
-    own = member.T @ (response**2 / variance)
+    size = _sizes()[_NESTED]
+    own = np.bincount(member, response**2 / variance, size)
     root = width / np.sqrt(1 + width**2 * own)
-    return member.multiply((response / variance)[:, None]).multiply(root[None, :]).tocsr()
+    return _one_a_row(response / variance * root[member], [member], size)
 
 
 class Covariance:
@@ -127,25 +158,35 @@ class Covariance:
         sky = shadowgram.flat(shadowgram.source_response)
         level = response.sum() / max(sky.sum(), 1e-30)
         self.smooth = np.column_stack([response[:, None] * smooth_surfaces()[shadowgram.usable], level * sky])
-        members = _memberships(shadowgram)
+        members, sizes = _members(shadowgram), _sizes()
         used = [n for n in GROUPS if n != _NESTED and getattr(widths, n)]
-        structure = [members[n].multiply(response[:, None]).tocsr() for n in used]
-        self._basis = sparse.hstack([sparse.csr_matrix(self.smooth), *structure], format="csr")
+        first = np.cumsum([0, *(sizes[n] for n in used)])
+        shifted = [members[n] + start for n, start in zip(used, first[:-1], strict=True)]
+        self._groups = _one_a_row(response, shifted, int(first[-1]))
         self._nested = _nested_root(members[_NESTED], response, self.variance, getattr(widths, _NESTED))
-        precision = [
-            np.full(self.smooth.shape[1], 1e-6),
-            *(np.full(members[n].shape[1], getattr(widths, n) ** -2) for n in used),
-        ]
-        shared = self._nested.T @ self._basis
-        normal = (self._basis.T @ self._basis.multiply(1 / self.variance[:, None]) - shared.T @ shared).toarray()
-        normal[np.diag_indices_from(normal)] += np.concatenate(precision)
-        self._factor = cho_factor(normal, lower=True, overwrite_a=True, check_finite=False)
+        self._factor = cho_factor(
+            self._normal(np.concatenate([np.full(sizes[n], getattr(widths, n) ** -2) for n in used] or [np.zeros(0)])),
+            lower=True, overwrite_a=True, check_finite=False,
+        )  # fmt: skip
+
+    def _normal(self, precision: Array) -> Array:
+        """Lower triangle of the normal matrix of smooth shapes and groups, given the groups' prior precision."""
+        n_smooth, groups = self.smooth.shape[1], self._groups
+        weighted, shared = self._whitened(self.smooth), self._nested.T @ groups
+        normal = np.zeros((n_smooth + len(precision),) * 2, order="F")
+        normal[:n_smooth, :n_smooth] = self.smooth.T @ weighted
+        normal[n_smooth:, :n_smooth] = groups.T @ weighted
+        between = groups.T @ groups.multiply(1 / self.variance[:, None]) - shared.T @ shared
+        normal[n_smooth:, n_smooth:] = between.toarray()
+        normal[np.diag_indices_from(normal)] += np.concatenate([np.full(n_smooth, 1e-6), precision])
+        return normal
 
     def solve(self, values: Array) -> Array:
         """C^-1 times one vector ``(n_usable,)`` or several ``(n_usable, n)``."""
         scaled = self._whitened(values)
-        structure = cho_solve(self._factor, self._basis.T @ scaled, check_finite=False)
-        return scaled - self._whitened(self._basis @ structure)
+        sums = np.concatenate([self.smooth.T @ scaled, self._groups.T @ scaled])
+        shapes, groups = np.split(cho_solve(self._factor, sums, check_finite=False), [self.smooth.shape[1]])
+        return scaled - self._whitened(self.smooth @ shapes + self._groups @ groups)
 
     def _whitened(self, values: Array) -> Array:
         """Inverse of noise and nested groups times one vector or several."""

@@ -7,6 +7,7 @@ sum of products of lengths along Y and along Z: exact, and a few matrix products
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,9 @@ def tungsten_attenuation_length_mm(energy_kev: float) -> float:
     return float(10.0 / (np.exp(log_mu) * _TUNGSTEN_DENSITY))
 
 
+@lru_cache(maxsize=64)
 def pixel_illumination(ty: float, tz: float, energy_kev: float = 50.0) -> Array:
-    """Illuminated fraction of each pixel's active square for one direction.
+    """Illuminated fraction of each pixel's active square for one direction; read-only, the last ones are kept.
 
     Parameters
     ----------
@@ -61,11 +63,11 @@ def pixel_illumination(ty: float, tz: float, energy_kev: float = 50.0) -> Array:
     stay_y, cross_y = _cell_lengths(*_lit_sides(y_mm, columns, ty), ty)
     stay_z, cross_z = _cell_lengths(*_lit_sides(z_mm, rows, tz), tz)
     patterns = _cell_transmissions(energy_kev, float(np.hypot(ty, tz)), step_y=_step(ty), step_z=_step(tz))
-    lit = stay_z @ patterns["stay"] @ stay_y.T
-    lit += stay_z @ patterns["cross_y"] @ cross_y.T
-    lit += cross_z @ patterns["cross_z"] @ stay_y.T
-    lit += cross_z @ patterns["cross_both"] @ cross_y.T
-    return np.where(active, lit, 0.0)
+    lit = stay_z @ (patterns["stay"] @ stay_y.T + patterns["cross_y"] @ cross_y.T)
+    lit += cross_z @ (patterns["cross_z"] @ stay_y.T + patterns["cross_both"] @ cross_y.T)
+    illumination = np.where(active, lit, 0.0)
+    illumination.flags.writeable = False
+    return illumination
 
 
 def _lit_sides(centre_mm: Array, occupied: NDArray[np.bool_], tangent: float) -> tuple[Array, Array]:

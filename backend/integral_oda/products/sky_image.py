@@ -220,16 +220,16 @@ def _plane_hdus(image: SkyImage) -> list[fits.ImageHDU]:
     from astropy.io import fits
 
     low, high = image.band
+    shared = image.wcs.to_header()
+    shared.update({**isdc_cards("DAL_ARRAY", "IMA"), **carried_keywords(image.keywords), **image.keywords})
+    shared.update(
+        {"HDUCLASS": "OGIP", "HDUCLAS1": "IMAGE", "CHANTYPE": "PI", "CHANMIN": int(low), "CHANMAX": int(high),
+         "E_MIN": low, "E_MEAN": (low + high) / 2, "E_MAX": high}
+    )  # fmt: skip
     hdus = []
     for kind, unit in PLANE_UNITS.items():
         data = np.asarray(getattr(image, kind.lower()), dtype=np.float32)
-        hdu = fits.ImageHDU(data, header=image.wcs.to_header(), name="ISGR-MOSA-IMA")
-        hdu.header.update(isdc_cards("DAL_ARRAY", "IMA"))
-        hdu.header.update(carried_keywords(image.keywords))
-        hdu.header.update(image.keywords)
-        hdu.header.update(
-            {"HDUCLASS": "OGIP", "HDUCLAS1": "IMAGE", "CHANTYPE": "PI", "CHANMIN": int(low), "CHANMAX": int(high),
-             "E_MIN": low, "E_MEAN": (low + high) / 2, "E_MAX": high, "IMATYPE": kind, "BUNIT": unit}
-        )  # fmt: skip
+        hdu = fits.ImageHDU(data, header=shared, name="ISGR-MOSA-IMA")
+        hdu.header.update({"IMATYPE": kind, "BUNIT": unit})
         hdus.append(hdu)
     return hdus
