@@ -28,8 +28,8 @@ __all__ = ["GROUPS", "Covariance", "StructureWidths", "fit_widths"]
 
 
 GROUPS = ("row", "column", "cell", "block", "asic", "common_row", "common_column", "common_cell")
-_NESTED = "asic"
-"""Groups so many that they are inverted one by one, beside the noise, not in the matrix of all others."""
+_NESTED = ("asic", "block")
+"""Groups each inside one of the next kind: they are inverted one by one, beside the noise, not in the matrix of all."""
 _RIDGE = 1e-6
 
 
@@ -96,7 +96,7 @@ def _sizes() -> dict[str, int]:
 def _shared_cells() -> dict[tuple[str, str], IntArray]:
     """Number of what two kinds of groups have in common that each active pixel belongs to, for every pair of kinds."""
     numbers = structure_groups()
-    active = numbers[_NESTED] >= 0
+    active = numbers[GROUPS[0]] >= 0
     members = {name: numbers[name][active] for name in GROUPS}
     return {
         (a, b): np.unique(members[a] * _sizes()[b] + members[b], return_inverse=True)[1]
@@ -112,7 +112,7 @@ def _squared_overlaps(weight: Array) -> Array:
     weight : ndarray
         ``(134, 130)``, 0 where not usable.
     """
-    active = weight[structure_groups()[_NESTED] >= 0]
+    active = weight[structure_groups()[GROUPS[0]] >= 0]
     overlaps = np.full((len(GROUPS) + 1, len(GROUPS) + 1), (active**2).sum())
     for (a, b), cell in _shared_cells().items():
         i, j = GROUPS.index(a), GROUPS.index(b)
@@ -120,19 +120,30 @@ def _squared_overlaps(weight: Array) -> Array:
     return overlaps
 
 
-def _one_a_row(values: Array, columns: Sequence[IntArray], n_columns: int) -> sparse.csr_matrix:
-    """Matrix with a pixel's value in one column of each kind of group."""
-    indices = np.stack(columns, axis=1) if columns else np.zeros((len(values), 0), dtype=int)
-    data, pointer = np.repeat(values, len(columns)), np.arange(len(values) + 1) * len(columns)
-    return sparse.csr_matrix((data, indices.ravel(), pointer), shape=(len(values), n_columns))
+def _some_a_row(values: Array, columns: IntArray, n_columns: int) -> sparse.csr_matrix:
+    """Matrix of the values ``(n_rows, k)`` in the columns ``(n_rows, k)``."""
+    pointer = np.arange(len(values) + 1) * values.shape[1]
+    return sparse.csr_matrix((values.ravel(), columns.ravel(), pointer), shape=(len(values), n_columns))
 
 
-def _nested_root(member: IntArray, response: Array, variance: Array, width: float) -> sparse.csr_matrix:
-    """G of (diag(v) + width^2 H H')^-1 = diag(1/v) - G G', H the response of disjoint groups."""
-    size = _sizes()[_NESTED]
-    own = np.bincount(member, response**2 / variance, size)
-    root = width / np.sqrt(1 + width**2 * own)
-    return _one_a_row(response / variance * root[member], [member], size)
+def _nested_roots(groups: Sequence[tuple[IntArray, int, float]], response: Array, variance: Array) -> sparse.csr_matrix:
+    """G of (diag(v) + sum of width^2 H H')^-1 = diag(1/v) - G G', H the response of groups inside one another.
+
+    Parameters
+    ----------
+    groups : sequence of tuple
+        Number of each pixel's group, how many groups there are and the width of the prior; the innermost kind first.
+    response, variance : ndarray
+        ``(n_usable,)``.
+    """
+    weighted, values = response / variance, []
+    for member, size, width in groups:
+        grown = 1 + width**2 * np.bincount(member, response * weighted, size)
+        values.append(weighted * (width / np.sqrt(grown))[member])
+        weighted = weighted / grown[member]
+    members, sizes, _ = zip(*groups, strict=True)
+    first = np.cumsum([0, *sizes])
+    return _some_a_row(np.stack(values, axis=1), np.stack(members, axis=1) + first[:-1], int(first[-1]))
 
 
 class Covariance:
@@ -159,15 +170,14 @@ class Covariance:
         level = response.sum() / max(sky.sum(), 1e-30)
         self.smooth = np.column_stack([response[:, None] * smooth_surfaces()[shadowgram.usable], level * sky])
         members, sizes = _members(shadowgram), _sizes()
-        used = [n for n in GROUPS if n != _NESTED and getattr(widths, n)]
+        nested = [(members[name], sizes[name], getattr(widths, name)) for name in _NESTED]
+        self._nested = _nested_roots(nested, response, self.variance)
+        used = [n for n in GROUPS if n not in _NESTED and getattr(widths, n)]
         first = np.cumsum([0, *(sizes[n] for n in used)])
-        shifted = [members[n] + start for n, start in zip(used, first[:-1], strict=True)]
-        self._groups = _one_a_row(response, shifted, int(first[-1]))
-        self._nested = _nested_root(members[_NESTED], response, self.variance, getattr(widths, _NESTED))
-        self._factor = cho_factor(
-            self._normal(np.concatenate([np.full(sizes[n], getattr(widths, n) ** -2) for n in used] or [np.zeros(0)])),
-            lower=True, overwrite_a=True, check_finite=False,
-        )  # fmt: skip
+        place = np.array([members[n] for n in used], dtype=int).reshape(len(used), len(response)).T + first[:-1]
+        self._groups = _some_a_row(np.repeat(response[:, None], len(used), axis=1), place, int(first[-1]))
+        precision = np.concatenate([np.zeros(0), *(np.full(sizes[n], getattr(widths, n) ** -2) for n in used)])
+        self._factor = cho_factor(self._normal(precision), lower=True, overwrite_a=True, check_finite=False)
 
     def _normal(self, precision: Array) -> Array:
         """Lower triangle of the normal matrix of smooth shapes and groups, given the groups' prior precision."""
