@@ -11,6 +11,8 @@ from integral_oda.engines.native.events import GoodTime, Gti
 from integral_oda.engines.native.graph import EVERYTHING, TimeSelection
 from integral_oda.engines.native.timing import State
 from integral_oda.errors import DataError
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.products.light_curve import LightCurve
 
 T0 = 8320.0
 EVENTS = SimpleNamespace(
@@ -60,10 +62,11 @@ def test_less_than_a_second_leaves_the_window_out(intervals):
 
 
 def curve(rates):
-    middle = np.array(at(*(10 * k + 5 for k in range(len(rates)))))
-    return SimpleNamespace(
-        name="Crab", keywords={"SWID": "255900280010"}, rate=np.array(rates), time_ijd=middle,
-        width_s=np.full(len(rates), 10.0),
+    count = len(rates)
+    middle, ones = np.array(at(*(10 * k + 5 for k in range(count)))), np.ones(count)
+    return LightCurve(
+        "Crab", 83.63, 22.01, EnergyBand(28, 80), middle, 10.0 * ones, np.array(rates), ones, ones, ones, ones, ones,
+        keywords={"SWID": "255900280010"},
     )  # fmt: skip
 
 
