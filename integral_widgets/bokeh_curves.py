@@ -145,7 +145,7 @@ class CurveFigure:
             return curve, ""
         span = float(curve.edges_ijd[-1, 1] - curve.edges_ijd[0, 0]) * _DAY_S
         width = round_width(span / MAX_BINS, float(np.median(curve.width_s)))
-        return rebin_curve(curve, width), f"; {len(curve)} bins merged to {width:g} s, their extremes behind: zoom in"
+        return rebin_curve(curve, width), f"; {len(curve)} bins merged to {width:.4g} s, their extremes behind: zoom in"
 
     def _title(self) -> str:
         names = list(dict.fromkeys(curve.name or "unnamed" for curve in self.curves))

@@ -85,6 +85,8 @@ class ImageView:
             ]
         )
         self.widget.add_class("oda-image")
+        if live is not None:
+            live.start()
 
     @property
     def data(self) -> SkyImage:
@@ -215,8 +217,6 @@ class ImageView:
     def _slid(self, change: Any) -> None:
         low, high = change["new"]
         if low < high:
-            if self.live is not None:
-                self.live.start()
             self.show_band(low, high)
 
     def _show_live(self, image: SkyImage, seconds: float) -> None:
@@ -234,15 +234,16 @@ class ImageView:
         return Look(self.plane.value, self.stretch.value, self.frame.value, self.colours.value)
 
     def _figure(self) -> Any:
-        from bokeh.layouts import row
+        from bokeh.layouts import gridplot
 
         shown = self.band.value
         if shown == SIDE_BY_SIDE:
-            count = len(self.images)
-            figures = [self._figure_of(image, k, FULL_WIDTH // min(count, 3)) for k, image in enumerate(self.images)]
+            figures = [self._figure_of(image, k, FULL_WIDTH // 2) for k, image in enumerate(self.images)]
             for figure in figures[1:]:
                 figure.x_range, figure.y_range = figures[0].x_range, figures[0].y_range
-            return row(*figures, sizing_mode="scale_width", max_width=FULL_WIDTH, name="side_by_side")
+            grid = gridplot(figures, ncols=2, sizing_mode="scale_width", merge_tools=False)
+            grid.update(max_width=FULL_WIDTH, name="side_by_side")
+            return grid
         if shown == RGB:
             return self._connected(rgb_figure(self.images, self.products.sources, self._look, **self._marks), None)
         return self._figure_of(self.data, shown if isinstance(shown, int) else 0)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["LiveImaging", "WindowToImage", "live_imaging_of"]
 
 _IDLE_S = 0.02
+UNUSED_S = 900.0
+"""A process that nobody asks for so long ends; the next question starts another."""
 
 
 @dataclass(frozen=True)
@@ -113,23 +115,30 @@ class LiveImaging:
             self._changed.notify_all()
 
     def _run(self) -> None:
+        ours = self._begin()
+        while (question := self._next()) is not None:
+            if not self._process.is_alive():
+                ours = self._begin()
+            try:
+                ours.send((question.method, question.arguments))
+                kind, result = ours.recv()
+            except (EOFError, OSError):
+                if self._closed:
+                    return
+                question.refuse("the process that makes images of other bands has ended; the next one starts it anew")
+                continue
+            if kind == "refused":
+                question.refuse(result)
+            else:
+                question.answer(result, time.perf_counter() - question.asked)
+
+    def _begin(self) -> Connection:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs, self.window), daemon=True, name="oda-live-imaging")
         self._process.start()
         theirs.close()
-        while (question := self._next()) is not None:
-            try:
-                ours.send((question.method, question.arguments))
-                kind, result = ours.recv()
-            except (EOFError, OSError):
-                if not self._closed:
-                    question.refuse("the process that makes images of other bands has ended; open the image again")
-                return
-            if kind == "refused":
-                question.refuse(result)
-            else:
-                question.answer(result, time.perf_counter() - question.asked)
+        return ours
 
     def _next(self) -> _Question | None:
         with self._changed:
@@ -168,10 +177,13 @@ def serve(connection: Connection, window: WindowToImage) -> None:
     except IntegralOdaError as exc:
         _answer_all(connection, str(exc))
         return
-    ahead = [EnergyBand(*window.band), *ANCHOR_BANDS]
+    live.prepare(EnergyBand(*window.band))
+    ahead = list(ANCHOR_BANDS)
     while True:
         while ahead and not connection.poll(_IDLE_S):
             live.prepare(ahead.pop(0))
+        if not connection.poll(UNUSED_S):
+            return
         try:
             method, arguments = connection.recv()
         except EOFError:

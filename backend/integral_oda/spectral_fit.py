@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from integral_oda.spectra.fit import FitResult, SpectrumData
     from integral_oda.spectra.model import SpectralModel
 
-__all__ = ["FitProducts", "FitRequest", "fit_spectra", "load_spectrum", "repeat_fit"]
+__all__ = ["FitProducts", "FitRequest", "fit_spectra", "load_spectrum", "noticed_data", "repeat_fit"]
 
 FIT_FILE, XCM_FILE, PICTURE_FILE, CHAIN_FILE = "fit.json", "fit.xcm", "fit.png", "chain.ecsv"
 _FLUX_RULE = "two energies in keV with a hyphen, the lower one first, such as 20-100"
@@ -216,6 +216,17 @@ def fit_spectra(request: FitRequest) -> FitProducts:
     report["chain"] = {"steps": request.chain, "seed": chain.seed, "acceptance": chain.acceptance,
                        "parameters": chain.percentiles()}  # fmt: skip
     return FitProducts(request, result, loaded, data, report, chain)
+
+
+def noticed_data(request: FitRequest, k: int = 0) -> SpectrumData:
+    """One of the spectra as it would be fitted: its usable bins in the energy range.
+
+    Raises
+    ------
+    RequestError, DataError
+        As `fit_spectra`.
+    """
+    return _data(request, load_spectrum(request, k), request.spectrum[k])
 
 
 def repeat_fit(path: str | Path) -> FitRequest:

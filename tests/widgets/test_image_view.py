@@ -31,7 +31,7 @@ def test_a_click_reads_the_image_and_hands_the_place_on(products, image):
 def test_bands_side_by_side_move_together_and_each_reads_itself(products):
     view = ImageView(products)
     view.band.value = SIDE_BY_SIDE
-    first, second, third = view.place.figure.children
+    first, second, third = (cell[0] for cell in view.place.figure.children)
     assert first.x_range is second.x_range is third.x_range
     assert first.y_range is second.y_range is third.y_range
     view.pick(10, 10, products.images[1])

@@ -35,7 +35,7 @@ def draw_fit(path: str | Path, result: FitResult, contours: Mapping[str, Any] | 
         colour = _COLOURS[k % len(_COLOURS)]
         _draw_counts(counts, data, predicted, colour)
         _draw_residuals(residuals, data, predicted, colour)
-        _draw_unfolded(unfolded, result, k, predicted, colour)
+        _draw_unfolded(unfolded, result, k, colour)
     _draw_band(unfolded, result)
     _label(counts, residuals, unfolded, result)
     if contours is not None:
@@ -69,14 +69,11 @@ def _draw_residuals(axes: Any, data: SpectrumData, predicted: Any, colour: str) 
     axes.axhline(0, color="black", linewidth=0.8)
 
 
-def _draw_unfolded(axes: Any, result: FitResult, k: int, predicted: Any, colour: str) -> None:
-    """E^2 N(E) of the data under the assumption of the model: data over folded model, times the model."""
-    data, model = result.problem.spectra[k], result.problem.model
-    n = len(model.names)
-    centre, half = _middle(data)
-    curve = centre**2 * model.density(centre, result.values[:n]) * KEV_IN_ERG
-    scale = curve / np.where(predicted > 0, predicted, np.nan)
-    axes.errorbar(centre, data.rate * scale, data.error * scale, half, fmt="none", color=colour, elinewidth=1)
+def _draw_unfolded(axes: Any, result: FitResult, k: int, colour: str) -> None:
+    """E^2 N(E) of the data under the assumption of the model."""
+    centre, half = _middle(result.problem.spectra[k])
+    rate, error = (values * centre**2 * KEV_IN_ERG for values in result.unfolded(k))
+    axes.errorbar(centre, rate, error, half, fmt="none", color=colour, elinewidth=1)
 
 
 def _draw_band(axes: Any, result: FitResult) -> None:

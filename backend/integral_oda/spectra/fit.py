@@ -256,6 +256,17 @@ class FitResult:
         spread = np.exp(sigmas * error / np.maximum(middle, 1e-300))
         return middle, middle / spread, middle * spread
 
+    def unfolded(self, k: int = 0) -> tuple[Array, Array]:
+        """Photon spectrum that spectrum ``k`` shows if the model is right, and its 1 sigma error.
+
+        Data over folded model, times the model at the geometric middle of each bin: photons/cm2/s/keV, ``(n_bins,)``.
+        """
+        data, model = self.problem.spectra[k], self.problem.model
+        predicted = self.problem.predicted(self.values)[k]
+        middle = model.density(np.sqrt(data.low_kev * data.high_kev), self.values[: len(model.names)])
+        scale = middle / np.where(predicted > 0, predicted, np.nan)
+        return data.rate * scale, data.error * scale
+
     def contour(self, first: str, second: str, levels: Sequence[float] = (1.0, 2.0, 3.0)) -> list[Array]:
         """Lines of constant statistic in the plane of two parameters, all others fitted anew on them.
 
@@ -278,6 +289,10 @@ class FitResult:
             cl = float(1 - np.exp(-(level**2) / 2))
             pair = self._minuit.parameters[a], self._minuit.parameters[b]
             points = np.array(self._minuit.mncontour(*pair, cl=cl, size=40))
+            if not len(points):  # MINOS gives up where the statistic is far from a parabola; the slower search does not
+                points = np.array(self._minuit.mncontour(*pair, cl=cl, size=40, experimental=True))
+            if not len(points):
+                raise DataError(f"no contour of {first} and {second} at {level:g} sigma: the fit does not hold them")
             lines.append(np.column_stack([self._outside(a, points[:, 0]), self._outside(b, points[:, 1])]))
         return lines
 
