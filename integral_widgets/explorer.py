@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -59,7 +60,7 @@ LABELS = {
     "fetch": "Fetching the sample",
 }
 GROWS_AFTER_S = 3.0
-_SAME_SUBJECT = ("scw_list", "T1", "T2", "src_name", "RA", "DEC")
+_SAME_SUBJECT = ("scw_list", "T1", "T2")
 
 
 class Explorer:
@@ -298,7 +299,7 @@ class Explorer:
         self._changed()
 
     def _bring_back(self) -> None:
-        """The user's last query and what goes with it: the last job of each kind about the same subject."""
+        """The user's last query and what goes with it: the last job of each kind about the same windows."""
         last: dict[str, Job] = {}
         subject = None
         for state in self.jobs.list():
@@ -409,7 +410,10 @@ class Explorer:
 
         kind, request = followed.kind, followed.state.request
         products = replace(products_of(followed.job), folder=self._served(followed.job))
-        view = self._view(kind, products)
+        try:
+            view = self._view(kind, products)
+        except IntegralOdaError as exc:  # the files are there all the same
+            view = SimpleNamespace(widget=widgets.HTML(error_html(str(exc))))
         query = query_of(kind, request["query"])
         address = f"?{self.form.query_string_of(query)}&product={kind}" if _has_address() else ""
         bar = ResultBar(
@@ -429,7 +433,7 @@ class Explorer:
         from integral_widgets.image_view import ImageView
         from integral_widgets.light_curve_view import LightCurveView
         from integral_widgets.live_imaging import live_imaging_of
-        from integral_widgets.views import SpectrumView
+        from integral_widgets.spectrum_view import SpectrumView
 
         if kind == "image":
             if self._live is not None:
@@ -439,7 +443,8 @@ class Explorer:
         if kind == "lightcurve":
             between = self._guarded(self.image_between), self._guarded(self.spectrum_between)
             return LightCurveView(products, *between)
-        return SpectrumView(products)
+        # In the page's own folder, from where fits are downloaded.
+        return SpectrumView(products, self.out / "fits" / products.summary["key"][:16])
 
     def _show_failure(self, followed: Followed) -> None:
         state = followed.state

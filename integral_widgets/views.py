@@ -5,40 +5,11 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import ipywidgets as widgets
-
 from integral_oda.products.source_list import Source
-from integral_oda.results import SpectrumProducts
 
-__all__ = ["SpectrumView", "left_out_html", "source_table_html"]
-
-
-class SpectrumView:
-    """Spectrum with its source to choose.
-
-    Parameters
-    ----------
-    products : SpectrumProducts
-        What the analysis gave.
-    """
-
-    def __init__(self, products: SpectrumProducts) -> None:
-        self.products = products
-        pictures = [path for path in products.files if path.name.startswith("spectrum_") and path.suffix == ".png"]
-        names = [(path.stem.removeprefix("spectrum_"), number) for number, path in enumerate(pictures)]
-        self.place = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", width="640px"))
-        self.source = widgets.Dropdown(description="Source", options=names)
-        self.source.observe(lambda change: self._show(pictures[change["new"]]), names="value")
-        if pictures:
-            self._show(pictures[0])
-        self.widget = widgets.VBox([*([self.source] if len(names) > 1 else []), self.place])
-        self.widget.add_class("oda-spectrum")
-
-    def _show(self, picture: Path) -> None:
-        self.place.value = picture.read_bytes()
+__all__ = ["left_out_html", "source_table_html"]
 
 
 def source_table_html(sources: Sequence[Source]) -> str:
