@@ -133,6 +133,8 @@ class ProgressMatrix:
 
     def render(self) -> None:
         """Draw. Called a few times a second while something runs; each property is one message."""
+        if self._started is None:
+            return
         ended = sum(self.count(state) for state in _ENDED)
         remaining = self.remaining_s
         rest = "" if remaining is None else f", about {max(1.0, remaining):.0f} s to go"
