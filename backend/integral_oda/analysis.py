@@ -126,7 +126,6 @@ def analyse(
         If it was cancelled.
     """
     from integral_oda.workflow.executor import execute
-    from integral_oda.workflow.provenance import lineage, prov_document
     from integral_oda.workflow.shared import open_store
 
     started = time.perf_counter()
@@ -140,14 +139,19 @@ def analyse(
     execution = (executor or execute)([request.target], kept, listener, cancel=cancel, strict=strict)
     if execution.cancelled:
         raise UnavailableError("the query was cancelled; the steps that were finished are kept")
-    lease = kept.lease()
-    folder = _product_folder(request, execution, kept, lease)
+    return _products(query, request, execution, kept, started)
+
+
+def _products(query: Query, request: Request, execution: Execution, store: Store, started: float) -> Products:
+    from integral_oda.workflow.provenance import lineage, prov_document
+
+    lease = store.lease()
+    folder = _product_folder(request, execution, store, lease)
     summary = _summary(query, request, execution, folder, time.perf_counter() - started)
-    made = lineage(execution, request.target, kept)
+    made = lineage(execution, request.target, store)
     provenance = prov_document(made, software_versions(), query.model_dump(mode="json"))
     raw = {f"{item.scope} {name}": digest for item in made for name, digest in item.raw.items()}
-    kind = PRODUCTS[type(query)]
-    return kind(folder, summary, provenance, raw, held=lease)
+    return PRODUCTS[type(query)](folder, summary, provenance, raw, held=lease)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["archive_root", "ic_root", "is_offline", "store_root"]
+__all__ = ["archive_root", "background_root", "ic_root", "is_offline", "store_root"]
 
 _APPLICATION = "integral-oda"
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integral_oda.products.source_list import Source, SourceBand
-from integral_oda.service.encoding import encode_array, encode_catalogue, encode_fits, finite, reply_text
+from integral_oda.service.encoding import encode_array, encode_catalogue, encode_fits, reply_text
 
 
 def as_the_client_reads(text):
@@ -44,11 +44,6 @@ def test_an_array_whose_base64_holds_the_trap_comes_through():
 def test_any_bytes_come_through(content):
     array = np.frombuffer(content, np.uint8)
     assert np.array_equal(decode(encode_array(array)), array)
-
-
-@given(st.recursive(st.floats() | st.text() | st.none() | st.integers(), lambda s: st.lists(s, max_size=3)))
-def test_numbers_that_are_not_finite_become_none(value):
-    json.dumps(finite(value), allow_nan=False)
 
 
 def test_a_file_with_tables_images_and_nan(tmp_path):

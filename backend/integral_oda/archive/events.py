@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from integral_oda.archive.fits_table import Hdu, Header, find_table, read_hdus
 from integral_oda.errors import DataError
 
-__all__ = ["ATTITUDE_KEYWORDS", "EventList", "read_events"]
+__all__ = ["ATTITUDE_KEYWORDS", "EventList", "read_events", "read_raw_amplitudes"]
 
 EVENTS_TABLE, GTI_TABLE, MERGED_GTI = "ISGR-EVTS-ALL", "IBIS-GNRL-GTI", "MERGED_ISGRI"
 

@@ -6,8 +6,7 @@ import re
 
 from integral_oda.archive.download import PATIENT, AbsentError, Policy
 from integral_oda.archive.ic_tree import IC_KINDS
-from integral_oda.archive.mirrors import HEASARC, ISDC_IC, RemoteFile, TreeMirror
-from integral_oda.errors import RequestError
+from integral_oda.archive.mirrors import HEASARC, ISDC_IC, RemoteFile, TreeMirror, open_tree
 
 __all__ = ["IC_MIRRORS", "ic_mirror", "list_ic_files"]
 
@@ -25,11 +24,7 @@ def ic_mirror(name: str, policy: Policy = PATIENT) -> TreeMirror:
     RequestError
         If it is neither.
     """
-    if name.startswith(("http://", "https://")):
-        return TreeMirror(name, name, policy)
-    if name not in IC_MIRRORS:
-        raise RequestError("from", name, f"one of {', '.join(IC_MIRRORS)}, or the URL of a tree")
-    return TreeMirror(name, IC_MIRRORS[name], policy)
+    return open_tree(name, IC_MIRRORS, IC_MIRRORS, policy)
 
 
 def list_ic_files(mirror: TreeMirror, engine: str = "native", catalogue: str | None = None) -> list[RemoteFile]:

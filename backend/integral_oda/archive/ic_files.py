@@ -22,7 +22,6 @@ from integral_oda.instrument.pixel_status import on_grid
 
 __all__ = [
     "BandMaps",
-    "read_decoding_array",
     "read_detector_maps",
     "read_efficiency_table",
     "read_energy_calibration",
@@ -77,12 +76,6 @@ def read_mask(path: str | Path) -> NDArray[np.int8]:
     if cells.shape != (MASK_CELLS, MASK_CELLS):
         raise DataError(f"{path}: ISGR-MASK-MOD is {cells.shape}; {MASK_CELLS} x {MASK_CELLS} cells are needed")
     return (cells > 0.5).astype(np.int8)
-
-
-def read_decoding_array(path: str | Path) -> Array:
-    """Read ISGR-DECO-MOD, the decoding array on detector pixels, rows along Z."""
-    (plane,) = _images(path, "ISGR-DECO-MOD", most=1)
-    return np.asarray(plane[1], dtype=float)
 
 
 def read_off_axis_maps(path: str | Path) -> BandMaps:

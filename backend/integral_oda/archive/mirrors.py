@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html.parser import HTMLParser
@@ -15,7 +15,7 @@ from integral_oda.archive.requirements import NeededFile, needed_files
 from integral_oda.archive.scw import ScwId
 from integral_oda.errors import RequestError, UnavailableError
 
-__all__ = ["MIRRORS", "Mirror", "RemoteFile", "TarMirror", "TreeMirror", "open_mirror"]
+__all__ = ["MIRRORS", "Mirror", "RemoteFile", "TarMirror", "TreeMirror", "open_mirror", "open_tree"]
 
 HEASARC = "https://heasarc.gsfc.nasa.gov/FTP/integral/data"
 ISDC = "http://isdcarc.unige.ch/arc/rev_3"
@@ -72,13 +72,34 @@ def open_mirror(name: str, policy: Policy = PATIENT) -> Mirror:
     RequestError
         If it is neither.
     """
-    if name.startswith(("http://", "https://")):
-        return TreeMirror(name, name, policy)
     if name == "esa":
         return TarMirror(name, ESA)
-    trees = {"heasarc": HEASARC, "isdc": ISDC}
+    return open_tree(name, {"heasarc": HEASARC, "isdc": ISDC}, MIRRORS, policy)
+
+
+def open_tree(name: str, trees: Mapping[str, str], known: Iterable[str], policy: Policy = PATIENT) -> TreeMirror:
+    """Give the tree of a name or of its URL.
+
+    Parameters
+    ----------
+    name : str
+        One of ``trees``, or a URL.
+    trees : mapping of str to str
+        URL of each name.
+    known : iterable of str
+        Names that an error tells.
+    policy : Policy
+        How patient to be.
+
+    Raises
+    ------
+    RequestError
+        If it is neither.
+    """
+    if name.startswith(("http://", "https://")):
+        return TreeMirror(name, name, policy)
     if name not in trees:
-        raise RequestError("from", name, f"one of {', '.join(MIRRORS)}, or the URL of a tree")
+        raise RequestError("from", name, f"one of {', '.join(known)}, or the URL of a tree")
     return TreeMirror(name, trees[name], policy)
 
 

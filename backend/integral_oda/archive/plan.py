@@ -16,6 +16,7 @@ from integral_oda.archive.pointings import PointingIndex
 from integral_oda.archive.scw import ScwKind
 from integral_oda.arrays import Array
 from integral_oda.instrument.coding import field_position
+from integral_oda.json_values import finite
 
 __all__ = ["Criteria", "PlannedWindow", "PointingPlan", "Target", "plan_pointings", "plan_windows"]
 
@@ -176,7 +177,7 @@ class PointingPlan:
     def _head(self) -> dict[str, Any]:
         criteria = None
         if self.criteria is not None:
-            criteria = {k: _plain(v) for k, v in vars(self.criteria).items() if k not in ("excluded", "bad_time_ijd")}
+            criteria = {k: finite(v) for k, v in vars(self.criteria).items() if k not in ("excluded", "bad_time_ijd")}
         return {
             "target": None if self.target is None else asdict(self.target),
             "criteria": criteria,
@@ -186,12 +187,6 @@ class PointingPlan:
             "ontime_s": self.ontime_s,
             "exposure_s": self.exposure_s,
         }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def plan_pointings(index: PointingIndex, target: Target, criteria: Criteria) -> PointingPlan:
@@ -328,14 +323,10 @@ def _windows(
         "ra_deg": found.ra_x, "dec_deg": found.dec_x, "tstart_ijd": found.tstart, "tstop_ijd": found.tstop,
         "off_axis_deg": off_axis, "coded_fraction": coded, "ontime_s": ontime, "exposure_s": ontime * coded,
     }  # fmt: skip
-    columns: dict[str, list[Any]] = {name: [_or_none(v) for v in column.tolist()] for name, column in numbers.items()}
+    columns: dict[str, list[Any]] = {name: finite(column.tolist()) for name, column in numbers.items()}
     columns["scw"] = list(names or found.names)
     columns["good_time_known"] = (~np.isnan(found.good_s)).tolist()
     columns["reason"] = reasons.tolist()
     columns["chosen"] = [not reason for reason in columns["reason"]]
     rows = zip(*columns.values(), strict=True)
     return tuple(PlannedWindow(**dict(zip(columns, row, strict=True))) for row in rows)
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -36,11 +36,6 @@ class NeededFile:
     must: tuple[str, ...] = ()
     uses: tuple[str, ...] = ENGINES
 
-    @property
-    def is_pattern(self) -> bool:
-        """True where the name has wildcards."""
-        return "*" in self.name
-
 
 _OSA = ("osa",)
 NEEDED_FILES = (

@@ -12,8 +12,9 @@ from typing import Any
 
 from integral_oda.catalog.reference import name_key
 from integral_oda.errors import DataError, RequestError
+from integral_oda.json_values import finite
 
-__all__ = ["ListedSource", "SourceCatalogue", "read_sources", "write_sources"]
+__all__ = ["UNKNOWN_NEW", "ListedSource", "SourceCatalogue", "catalogue_dictionary", "read_sources", "write_sources"]
 
 UNKNOWN_NEW = -32768
 """What the online system writes as NEW_SOURCE of a source that its catalogue knows."""
@@ -71,13 +72,14 @@ class ListedSource:
         return self.new_source == 1 or self.name.upper().startswith("NEW")
 
 
-# Names of the columns in the online system's order, with the attribute and the kind of each.
+# Columns of the online system in its order, with the attribute and the kind of each.
 _COLUMNS = {
     "meta_ID": ("meta_id", "<i8"), "src_names": ("name", "<U"), "significance": ("significance", "<f8"),
     "ra": ("ra", "<f8"), "dec": ("dec", "<f8"), "NEW_SOURCE": ("new_source", "<i8"),
     "ISGRI_FLAG": ("isgri_flag", "<i8"), "FLAG": ("flag", "<i8"), "ERR_RAD": ("err_rad", "<f8"),
 }  # fmt: skip
-_ATTRIBUTES = {column.upper(): attribute for column, (attribute, _) in _COLUMNS.items()}
+_TITLES = {column: attribute for column, (attribute, _) in _COLUMNS.items()}
+_ATTRIBUTES = {column.upper(): attribute for column, attribute in _TITLES.items()}
 _ALIASES = {"NAME": "name", "RA_OBJ": "ra", "DEC_OBJ": "dec", "DETSIG": "significance"}
 _WHOLE = {f.name for f in fields(ListedSource) if f.type == "int"}
 
@@ -173,18 +175,8 @@ class SourceCatalogue:
 
     def as_dictionary(self) -> dict[str, Any]:
         """The online system's catalogue dictionary (``selected_catalog``); unknown values are None."""
-        columns = {title: [getattr(s, attribute) for s in self.sources] for title, (attribute, _) in _COLUMNS.items()}
-        longest = max((len(name) for name in self.names), default=1)
-        kinds = [[title, f"<U{longest}" if kind == "<U" else kind] for title, (_, kind) in _COLUMNS.items()]
-        return {
-            "cat_frame": "fk5",
-            "cat_coord_units": "deg",
-            "cat_column_list": [[_or_none(value) for value in column] for column in columns.values()],
-            "cat_column_names": list(columns),
-            "cat_column_descr": kinds,
-            "cat_lat_name": "dec",
-            "cat_lon_name": "ra",
-        }
+        columns = {title: [getattr(s, attribute) for s in self.sources] for title, attribute in _TITLES.items()}
+        return catalogue_dictionary(columns)
 
     @classmethod
     def from_dictionary(cls, values: Mapping[str, Any]) -> SourceCatalogue:
@@ -210,12 +202,29 @@ class SourceCatalogue:
             ) from None
 
 
+def catalogue_dictionary(columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    """Form the online system's catalogue dictionary (``selected_catalog``); numbers that are not known are None.
+
+    Parameters
+    ----------
+    columns : mapping
+        Values of ``meta_ID src_names significance ra dec NEW_SOURCE ISGRI_FLAG FLAG ERR_RAD``, in this order.
+    """
+    longest = max((len(str(name)) for name in columns["src_names"]), default=1)
+    kinds = {title: kind for title, (_, kind) in _COLUMNS.items()} | {"src_names": f"<U{longest}"}
+    return {
+        "cat_frame": "fk5",
+        "cat_coord_units": "deg",
+        "cat_lon_name": "ra",
+        "cat_lat_name": "dec",
+        "cat_column_names": list(columns),
+        "cat_column_list": finite(list(columns.values())),
+        "cat_column_descr": [[title, kinds[title]] for title in columns],
+    }
+
+
 def _known(value: float) -> float:
     return -math.inf if math.isnan(value) else value
-
-
-def _or_none(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _same(a: ListedSource, b: ListedSource, min_radius_deg: float) -> bool:

@@ -13,7 +13,7 @@ import typer
 from integral_oda.cli.options import ArchiveRoot, StoreRoot
 from integral_oda.errors import RequestError
 
-__all__ = ["serve_command"]
+__all__ = ["local_store", "serve_command"]
 
 
 def serve_command(

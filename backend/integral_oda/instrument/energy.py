@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
 
-__all__ = ["ENERGY_RANGE_KEV", "ENERGY_STEP_KEV", "EnergyBand", "resolution_sigma_kev"]
+__all__ = ["ENERGY_RANGE_KEV", "ENERGY_STEP_KEV", "EnergyBand", "neighbour_band", "resolution_sigma_kev"]
 
 ENERGY_RANGE_KEV = (15.0, 1000.0)
 ENERGY_STEP_KEV = 0.5

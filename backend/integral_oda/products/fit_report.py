@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from integral_oda.json_values import finite
 from integral_oda.products.fits_io import write_aside
 from integral_oda.spectra.fit import FitResult, Fitted
 
@@ -61,17 +60,7 @@ def _parameter(fitted: Fitted) -> dict[str, Any]:
 def write_json(path: str | Path, report: Mapping[str, Any]) -> None:
     """Write the report; what is no number becomes null, as JSON has it."""
     with write_aside(path) as aside:
-        aside.write_text(json.dumps(_finite(report), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
+        aside.write_text(json.dumps(finite(report), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_xcm(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SkyGrid",
+    "camera_of",
     "choose_grid",
     "directions_to_pixels",
     "galactic_axes",

@@ -108,6 +108,18 @@ def write_source_list(
     """
     from astropy.io import fits
 
+    table = fits.BinTableHDU.from_columns(_source_columns(sources), name="ISGR-SRCL-RES")
+    table.header.update(isdc_cards("DAL_TABLE", "IMA"))
+    for key, name in _REFERENCE_KEYS.items():
+        if references and name in references:
+            table.header[key] = references[name]
+    more = [_suppressed_table(suppressed)] if suppressed else []
+    write_fits(path, [fits.PrimaryHDU(), table, *more])
+
+
+def _source_columns(sources: Sequence[Source]) -> list[Any]:
+    from astropy.io import fits
+
     bands = max((len(source.bands) for source in sources), default=1)
 
     def vector(name: str, attribute: str, unit: str) -> fits.Column:
@@ -119,7 +131,7 @@ def write_source_list(
 
     names = [source.name for source in sources]
     ra, dec = [source.ra_deg for source in sources], [source.dec_deg for source in sources]
-    columns = [
+    return [
         scalar("SOURCE_ID", "16A", names),
         scalar("NAME", "100A", names),
         scalar("RA_OBJ", "1E", ra, "deg"),
@@ -147,13 +159,6 @@ def write_source_list(
         scalar("SEL_FLAG", "1I", [0] * len(sources)),
         scalar("FORCED", "1L", [source.forced for source in sources]),
     ]
-    table = fits.BinTableHDU.from_columns(columns, name="ISGR-SRCL-RES")
-    table.header.update(isdc_cards("DAL_TABLE", "IMA"))
-    for key, name in _REFERENCE_KEYS.items():
-        if references and name in references:
-            table.header[key] = references[name]
-    more = [_suppressed_table(suppressed)] if suppressed else []
-    write_fits(path, [fits.PrimaryHDU(), table, *more])
 
 
 def _suppressed_table(suppressed: Sequence[Mapping[str, Any]]) -> Any:

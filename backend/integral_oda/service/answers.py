@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from integral_oda.products.fits_io import open_fits
+from integral_oda.products.fits_io import open_fits, write_aside
 from integral_oda.products.source_list import source_from_dict
 from integral_oda.service.desk import Standing, Ticket
 from integral_oda.service.encoding import encode_catalogue, encode_fits, reply_text
@@ -204,8 +204,6 @@ class ReplyCache:
         return path.read_bytes() if path.exists() else None
 
     def _write(self, name: str, text: bytes) -> bytes:
-        path = self.folder / f"{name}.json"
-        aside = path.with_suffix(".part")
-        aside.write_bytes(text)
-        aside.replace(path)
+        with write_aside(self.folder / f"{name}.json") as aside:
+            aside.write_bytes(text)
         return text

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from integral_oda.catalog.source_list import UNKNOWN_NEW, catalogue_dictionary
+from integral_oda.json_values import finite
 from integral_oda.products.fits_io import open_fits
 
 if TYPE_CHECKING:
@@ -27,18 +28,11 @@ __all__ = [
     "encode_array",
     "encode_catalogue",
     "encode_fits",
-    "finite",
     "reply_text",
 ]
 
 _TRAP, _DISARMED = "null", "nu ll"
 REQUEST_KEYWORD = "REQUEST"
-_ORDER_OF_COLUMNS = (
-    *("meta_ID", "src_names", "significance", "ra", "dec"),
-    *("NEW_SOURCE", "ISGRI_FLAG", "FLAG", "ERR_RAD"),
-)
-_KNOWN_SOURCE = -32768
-"""What OSA writes into NEW_SOURCE for a source of the catalogue."""
 
 
 def encode_fits(
@@ -126,19 +120,6 @@ def encode_array(data: Any) -> str:
     return base64.b64encode(pickle.dumps(data)).decode("ascii").replace(_TRAP, _DISARMED)
 
 
-def finite(value: Any) -> Any:
-    """Give a JSON-able value in which every number is finite: NaN and infinity are None."""
-    if isinstance(value, Mapping):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    if isinstance(value, np.generic):
-        return finite(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
 def encode_catalogue(sources: Sequence[Source]) -> dict[str, Any]:
     """Encode a source list as the client's catalogue."""
     columns: dict[str, list[Any]] = {
@@ -147,21 +128,12 @@ def encode_catalogue(sources: Sequence[Source]) -> dict[str, Any]:
         "significance": [source.significance for source in sources],
         "ra": [source.ra_deg for source in sources],
         "dec": [source.dec_deg for source in sources],
-        "NEW_SOURCE": [1 if source.new else _KNOWN_SOURCE for source in sources],
+        "NEW_SOURCE": [1 if source.new else UNKNOWN_NEW for source in sources],
         "ISGRI_FLAG": [2 if source.new else 1 for source in sources],
         "FLAG": [0] * len(sources),
         "ERR_RAD": [source.error_radius_arcmin / 60 for source in sources],
     }
-    kinds = {"meta_ID": "<i8", "src_names": "<U64", "NEW_SOURCE": "<i8", "ISGRI_FLAG": "<i8", "FLAG": "<i8"}
-    return {
-        "cat_frame": "fk5",
-        "cat_coord_units": "deg",
-        "cat_column_list": finite([columns[name] for name in _ORDER_OF_COLUMNS]),
-        "cat_column_names": list(_ORDER_OF_COLUMNS),
-        "cat_column_descr": [[name, kinds.get(name, "<f8")] for name in _ORDER_OF_COLUMNS],
-        "cat_lat_name": "dec",
-        "cat_lon_name": "ra",
-    }
+    return catalogue_dictionary(columns)
 
 
 def reply_text(value: Any) -> str:

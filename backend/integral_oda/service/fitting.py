@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from integral_oda.errors import RequestError
+from integral_oda.json_values import finite
 from integral_oda.service.desk import Desk
-from integral_oda.service.encoding import finite
 from integral_oda.service.parameters import SpectralFitParameters
 from integral_oda.spectral_fit import FitProducts, FitRequest, fit_spectra
 

@@ -104,11 +104,22 @@ def inject(
     if low_thresholds is not None:
         kept = rng.random(len(pixel)) < low_thresholds.recorded_fraction(energy, pixel)
         pixel, energy = pixel[kept], energy[kept]
+    time = start + np.sort(draw_times(source.behaviour, good, len(pixel), rng)) / _SECONDS_A_DAY
+    return _merged(events, _new_events(events, time, pixel, energy, seed, rng))
+
+
+def _new_events(
+    events: EventList,
+    time_ijd: NDArray[np.float64],
+    pixel: NDArray[np.int64],
+    energy: NDArray[np.float32],
+    seed: int,
+    rng: np.random.Generator,
+) -> EventList:
     n = len(pixel)
-    time = start + np.sort(draw_times(source.behaviour, good, n, rng)) / _SECONDS_A_DAY
     det_z, det_y = np.divmod(pixel, DETECTOR_SHAPE[1])
-    new = EventList(
-        time_ijd=time,
+    return EventList(
+        time_ijd=time_ijd,
         energy_kev=energy,
         rise_time=draw_rise_times(n, rng),
         det_y=det_y.astype(np.uint8),
@@ -117,7 +128,6 @@ def inject(
         gti_ijd=events.gti_ijd,
         header={**events.header, "SIMULATE": True, "SEED": seed, "INJECTED": n},
     )
-    return _merged(events, new)
 
 
 def _revolution(events: EventList) -> int:

@@ -40,6 +40,7 @@ __all__ = [
     "Gti",
     "Maps",
     "Pif",
+    "add_sources",
 ]
 
 CORRECTED_FILE, GTI_FILE, DEAD_FILE = "isgri_events_corrected.fits", "ibis_gti.fits", "isgri_dead.fits"

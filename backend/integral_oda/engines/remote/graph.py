@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from integral_oda.archive.tree import Archive
+from integral_oda.catalog.source_list import catalogue_dictionary
 from integral_oda.engines.native import graph as native
 from integral_oda.engines.remote import ENGINE, ENGINE_VERSION
 from integral_oda.engines.remote.dispatcher import server_url
@@ -91,23 +92,16 @@ def _catalogue(sources: Sequence[Position]) -> dict[str, Any]:
     """Catalogue in the online system's form; ISGRI_FLAG 2 forces the extraction."""
     names, ra, dec = zip(*sources, strict=True)
     count = len(sources)
-    columns = {
-        "meta_ID": (list(range(count)), "<i8"),
-        "src_names": (list(names), "<U64"),
-        "significance": ([0.0] * count, "<f8"),
-        "ra": (list(ra), "<f8"),
-        "dec": (list(dec), "<f8"),
-        "NEW_SOURCE": ([0] * count, "<i8"),
-        "ISGRI_FLAG": ([2] * count, "<i8"),
-        "FLAG": ([0] * count, "<i8"),
-        "ERR_RAD": ([0.0] * count, "<f8"),
-    }
-    return {
-        "cat_frame": "fk5",
-        "cat_coord_units": "deg",
-        "cat_lon_name": "ra",
-        "cat_lat_name": "dec",
-        "cat_column_names": list(columns),
-        "cat_column_list": [values for values, _ in columns.values()],
-        "cat_column_descr": [[name, kind] for name, (_, kind) in columns.items()],
-    }
+    return catalogue_dictionary(
+        {
+            "meta_ID": list(range(count)),
+            "src_names": list(names),
+            "significance": [0.0] * count,
+            "ra": list(ra),
+            "dec": list(dec),
+            "NEW_SOURCE": [0] * count,
+            "ISGRI_FLAG": [2] * count,
+            "FLAG": [0] * count,
+            "ERR_RAD": [0.0] * count,
+        }
+    )
