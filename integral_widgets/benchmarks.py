@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,19 @@ from integral_oda.errors import IntegralOdaError, OutputError, RequestError
 from integral_widgets.paths import notebooks_root
 from integral_widgets.verdicts import read_expectations
 
-__all__ = ["Benchmark", "BenchmarkError", "Report", "list_benchmarks", "run_benchmark"]
+__all__ = [
+    "VERDICT_FILE",
+    "Benchmark",
+    "BenchmarkError",
+    "Report",
+    "benchmark_parameters",
+    "list_benchmarks",
+    "run_benchmark",
+    "run_benchmarks",
+]
 
 VERDICT_FILE = "verdict.json"
+Tell = Callable[[str], None]
 
 
 class BenchmarkError(IntegralOdaError):
@@ -45,6 +57,10 @@ class Report:
         One a number: name, measured, expected, comparison, passed, source.
     notebook, html, verdict_file : Path
         The executed notebook, the same as a page, the verdicts as JSON.
+    facts : mapping
+        The rest of the verdict file: where the data come from, seconds, memory, versions.
+    failure : str
+        What stopped the notebook, empty if nothing did.
     """
 
     name: str
@@ -53,6 +69,8 @@ class Report:
     notebook: Path
     html: Path
     verdict_file: Path
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    failure: str = ""
 
 
 def list_benchmarks() -> list[Benchmark]:
@@ -65,7 +83,62 @@ def list_benchmarks() -> list[Benchmark]:
     return found
 
 
-def run_benchmark(name: str, out: str | Path, report: Callable[[str], None] | None = None, **parameters: Any) -> Report:
+def benchmark_parameters(name: str) -> frozenset[str]:
+    """Names of the parameters of a benchmark's notebook, those that the runner sets apart.
+
+    Raises
+    ------
+    RequestError
+        If there is no such benchmark.
+    """
+    from papermill import inspect_notebook
+
+    return frozenset(inspect_notebook(str(_find(name).notebook))) - {"out", "verdict_file"}
+
+
+def run_benchmarks(
+    names: Sequence[str], out: str | Path, report: Tell | None = None, *, jobs: int = 1, **parameters: Any
+) -> list[Report]:
+    """Run several benchmarks, each in a process of its own, and write the index page of all.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of `list_benchmarks`; ``["all"]`` for all of them.
+    out : str or Path
+        Folder of the reports, with ``index.html`` and ``index.json``.
+    report : callable, optional
+        Given lines of progress.
+    jobs : int
+        How many run at the same time.
+    **parameters
+        For the notebooks that have them; one that none of them has is refused.
+
+    Returns
+    -------
+    list of Report
+        In the order of the names; one whose notebook stopped has a ``failure``.
+
+    Raises
+    ------
+    RequestError, OutputError
+        As for `run_benchmark`.
+    """
+    from integral_widgets.benchmark_index import write_index
+
+    wanted = [benchmark.name for benchmark in list_benchmarks()] if list(names) == ["all"] else list(names)
+    known = {name: benchmark_parameters(name) for name in wanted}
+    for name, value in parameters.items():
+        if not any(name in of_one for of_one in known.values()):
+            raise RequestError(name, value, f"no parameter of {', '.join(wanted)}")
+    given = {name: {k: v for k, v in parameters.items() if k in known[name]} for name in wanted}
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        reports = list(pool.map(lambda name: _run(name, out, report, given[name]), wanted))
+    write_index(out, reports)
+    return reports
+
+
+def run_benchmark(name: str, out: str | Path, report: Tell | None = None, **parameters: Any) -> Report:
     """Run a benchmark's notebook with papermill.
 
     Parameters
@@ -75,9 +148,9 @@ def run_benchmark(name: str, out: str | Path, report: Callable[[str], None] | No
     out : str or Path
         Folder of all benchmark reports; this one's goes into ``out/<name>``.
     report : callable, optional
-        Given a line when the run starts and ends.
+        Given a line when the run starts and ends, and what the notebook says meanwhile.
     **parameters
-        For the notebook, such as ``archive``, ``store``, ``engine``, ``scw_list``, ``band``, ``bins``.
+        For the notebook, such as ``archive``, ``store``, ``engine``, ``scw_list``, ``bands``, ``bins``.
 
     Raises
     ------
@@ -88,19 +161,32 @@ def run_benchmark(name: str, out: str | Path, report: Callable[[str], None] | No
     OutputError
         If ``out`` cannot be written.
     """
+    known = benchmark_parameters(name)
+    for parameter, value in parameters.items():
+        if parameter not in known:
+            raise RequestError(parameter, value, f"no parameter of {name}; it has {', '.join(sorted(known))}")
+    result = _run(name, out, report, parameters)
+    if result.failure:
+        raise BenchmarkError(f"{name} {result.failure}; the report up to there is {result.html}")
+    return result
+
+
+def _run(name: str, out: str | Path, report: Tell | None, parameters: Mapping[str, Any]) -> Report:
     benchmark = _find(name)
     folder = _make_folder(Path(out).resolve() / name)
-    (folder / VERDICT_FILE).unlink(missing_ok=True)
-    _check_parameters(benchmark, parameters)
-    tell = report or (lambda _: None)
+    verdict_file = folder / VERDICT_FILE
+    verdict_file.unlink(missing_ok=True)
+    tell, started = report or (lambda _: None), time.perf_counter()
     tell(f"{name}: {benchmark.title}")
     executed = folder / f"{name}.ipynb"
-    failure = _execute(benchmark, executed, {**_plain(parameters), "out": str(folder / "products")}, folder)
+    values = {**_plain(parameters), "out": str(folder / "products"), "verdict_file": str(verdict_file)}
+    failure = _execute(benchmark, executed, values, lambda line: tell(f"{name}: {line}"))
     page = _write_html(executed)
-    if failure:
-        raise BenchmarkError(f"{name} stopped before its verdict: {failure}; the report up to there is {page}")
-    result = _read_report(name, executed, page, folder / VERDICT_FILE)
-    tell(f"{name}: {'passed' if result.passed else 'FAILED'}, report {page}")
+    result = _read_report(name, executed, page, verdict_file, failure)
+    seconds = time.perf_counter() - started
+    memory = result.facts.get("peak_memory_mb")
+    cost = f"{seconds:.0f} s" + (f", {memory:.0f} MB" if memory else "")
+    tell(f"{name}: {'passed' if result.passed else 'FAILED'} in {cost}, report {page}")
     return result
 
 
@@ -119,31 +205,36 @@ def _make_folder(folder: Path) -> Path:
     return folder
 
 
-def _check_parameters(benchmark: Benchmark, parameters: dict[str, Any]) -> None:
-    from papermill import inspect_notebook
-
-    known = set(inspect_notebook(str(benchmark.notebook))) - {"out", "verdict_file"}
-    for name, value in parameters.items():
-        if name not in known:
-            raise RequestError(name, value, f"no parameter of {benchmark.name}; it has {', '.join(sorted(known))}")
-
-
-def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
+def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, Path) else value for name, value in parameters.items()}
 
 
-def _execute(benchmark: Benchmark, executed: Path, parameters: dict[str, Any], folder: Path) -> str:
+class _Lines:
+    """What a notebook prints, told line by line."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+
+    def write(self, text: str) -> None:
+        for line in text.splitlines():
+            if line.strip():
+                self._tell(line)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def _execute(benchmark: Benchmark, executed: Path, parameters: Mapping[str, Any], tell: Tell) -> str:
     """Run the notebook; gives the error it stopped with, or nothing."""
     from papermill import PapermillExecutionError, execute_notebook
 
-    values = {**parameters, "verdict_file": str(folder / VERDICT_FILE)}
     try:
         execute_notebook(
-            str(benchmark.notebook), str(executed), parameters=values, progress_bar=False, kernel_name="python3",
-            cwd=str(folder),
+            str(benchmark.notebook), str(executed), parameters=dict(parameters), progress_bar=False,
+            kernel_name="python3", cwd=str(executed.parent), log_output=True, stdout_file=_Lines(tell),
         )  # fmt: skip
     except PapermillExecutionError as exc:
-        return f"{exc.ename}: {exc.evalue}"
+        return f"stopped before its verdict: {exc.ename}: {exc.evalue}"
     return ""
 
 
@@ -158,10 +249,15 @@ def _write_html(executed: Path) -> Path:
     return path
 
 
-def _read_report(name: str, executed: Path, page: Path, verdict_file: Path) -> Report:
-    try:
-        verdicts = tuple(json.loads(verdict_file.read_text(encoding="utf-8"))["verdicts"])
-    except (OSError, ValueError, KeyError) as exc:
-        raise BenchmarkError(f"{name} gave no verdict: {verdict_file}: {exc}") from exc
+def _read_report(name: str, executed: Path, page: Path, verdict_file: Path, failure: str) -> Report:
+    content: dict[str, Any] = {"verdicts": []}
+    if not failure:
+        try:
+            content = json.loads(verdict_file.read_text(encoding="utf-8"))
+            content["verdicts"] = list(content["verdicts"])
+        except (OSError, ValueError, KeyError) as exc:
+            content, failure = {"verdicts": []}, f"gave no verdict: {verdict_file}: {exc}"
+    verdicts = tuple(content.pop("verdicts"))
     judged = [item["passed"] for item in verdicts if item["passed"] is not None]
-    return Report(name, bool(judged) and all(judged), verdicts, executed, page, verdict_file)
+    passed = not failure and bool(judged) and all(judged)
+    return Report(name, passed, verdicts, executed, page, verdict_file, content, failure)

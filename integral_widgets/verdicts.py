@@ -6,15 +6,17 @@ import html
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from integral_oda.errors import DataError
 
-__all__ = ["Expectations", "Expected", "Verdict", "judge", "read_expectations", "verdict_table_html"]
+__all__ = ["Expectations", "Expected", "Verdict", "judge", "judge_all", "read_expectations", "verdict_table_html"]
 
-Rule = Literal["at least", "at most", "equal", "within", "compare"]
+Rule = Literal["at least", "at most", "equal", "within", "agree", "compare", "not measured"]
+DataOrigin = Literal["twin", "archive", "mmoda"]
+_EVERYWHERE: tuple[DataOrigin, ...] = ("twin", "archive", "mmoda")
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,10 @@ class Expected:
     ----------
     name : str
         What is measured.
-    rule : {"at least", "at most", "equal", "within", "compare"}
-        ``"within"`` means a relative difference of at most ``tolerance``; ``"compare"`` gives no verdict.
+    rule : {"at least", "at most", "equal", "within", "agree", "compare", "not measured"}
+        ``"within"`` means a relative difference of at most ``tolerance``; ``"agree"``, that or ``sigmas`` errors,
+        whichever is larger; ``"compare"`` gives no verdict; ``"not measured"`` is a published number that ISGRI
+        cannot give.
     value : float
         The number expected.
     unit : str
@@ -34,9 +38,13 @@ class Expected:
     source : str
         Where the number comes from; never this project.
     tolerance : float
-        For ``"within"``, relative.
+        For ``"within"`` and ``"agree"``, relative.
     error : float
         1 sigma error of the number, 0 if it has none.
+    sigmas : float
+        For ``"agree"``.
+    data : tuple of {"twin", "archive", "mmoda"}
+        Data that the rule holds for; with others the number is only compared.
     """
 
     name: str
@@ -46,6 +54,8 @@ class Expected:
     source: str
     tolerance: float = 0.0
     error: float = 0.0
+    sigmas: float = 2.0
+    data: Sequence[DataOrigin] = _EVERYWHERE
 
 
 @dataclass(frozen=True)
@@ -112,15 +122,37 @@ def read_expectations(path: str | Path) -> Expectations:
 
 def judge(expected: Expected, measured: float, error: float = 0.0) -> Verdict:
     """Hold a measured number against the rule; one that is not finite never passes."""
-    if expected.rule == "compare":
+    if expected.rule in ("compare", "not measured"):
         return Verdict(expected, measured, error, None)
+    apart, share = abs(measured - expected.value), expected.tolerance * abs(expected.value)
     allowed = {
         "at least": measured >= expected.value,
         "at most": measured <= expected.value,
         "equal": measured == expected.value,
-        "within": abs(measured - expected.value) <= expected.tolerance * abs(expected.value),
+        "within": apart <= share,
+        "agree": apart <= max(share, expected.sigmas * math.hypot(error, expected.error)),
     }
     return Verdict(expected, measured, error, math.isfinite(measured) and bool(allowed[expected.rule]))
+
+
+def judge_all(
+    expectations: Expectations, measured: Mapping[str, tuple[float, float]], origin: DataOrigin = "archive"
+) -> list[Verdict]:
+    """Judge every expected number of a benchmark.
+
+    Parameters
+    ----------
+    expectations : Expectations
+    measured : mapping of str to (float, float)
+        Number and its error; what is missing was not measured.
+    origin : {"twin", "archive", "mmoda"}
+        Where the data come from; a rule that is not meant for them gives no verdict.
+    """
+    verdicts = []
+    for key, expected in expectations.numbers.items():
+        rule = expected if origin in expected.data else replace(expected, rule="compare")
+        verdicts.append(judge(rule, *(float(value) for value in measured.get(key, (math.nan, 0.0)))))
+    return verdicts
 
 
 def verdict_table_html(verdicts: Sequence[Verdict]) -> str:
@@ -132,19 +164,28 @@ def verdict_table_html(verdicts: Sequence[Verdict]) -> str:
 
 def _row(verdict: Verdict) -> str:
     expected = verdict.expected
-    error = f" ± {verdict.error:.3g}" if verdict.error else ""
-    rule = f"{expected.value:.4g} within {expected.tolerance:.0%}" if expected.rule == "within" else (
-        f"{expected.value:.4g}" if expected.rule == "compare" else f"{expected.rule} {expected.value:g}"
-    )  # fmt: skip
     word, colour = {True: ("pass", "#0a7d2c"), False: ("FAIL", "#b71c1c"), None: ("no verdict", "inherit")}[
         verdict.passed
     ]
+    error = f" ± {verdict.error:.3g}" if verdict.error else ""
+    known = math.isfinite(verdict.measured)
     cells = (
         html.escape(expected.name),
-        html.escape(f"{verdict.measured:.4g}{error} {expected.unit}"),
-        html.escape(f"{rule} {expected.unit}"),
+        html.escape(f"{verdict.measured:.4g}{error} {expected.unit}" if known else "not measured"),
+        html.escape(f"{_rule_text(expected)} {expected.unit}"),
         html.escape(verdict.comparison),
-        f"<b style='color:{colour}'>{word}</b>",
+        f"<b style='color:{colour}'>{word if known or verdict.passed is False else 'not measured'}</b>",
         html.escape(expected.source),
     )
     return f"<tr>{''.join(f'<td style=text-align:left>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _rule_text(expected: Expected) -> str:
+    error = f" ± {expected.error:.3g}" if expected.error else ""
+    number = f"{expected.value:.4g}{error}"
+    if expected.rule == "within":
+        return f"{number} within {expected.tolerance:.0%}"
+    if expected.rule == "agree":
+        share = f"{expected.tolerance:.0%} or " if expected.tolerance else ""
+        return f"{number} within {share}{expected.sigmas:g} errors"
+    return number if expected.rule in ("compare", "not measured") else f"{expected.rule} {expected.value:g}"

@@ -56,6 +56,7 @@ class _Candidate:
     place: tuple[float, float]
     new: bool = False
     forced: bool = False
+    asked: bool = False
     radius_arcmin: float = float("inf")
     best: int = 0
     gain: float = 0.0
@@ -172,11 +173,14 @@ class _Search:
             candidate.name, candidate.new = free[0], False
 
     def asked(self, candidates: Sequence[_Candidate], at: Sequence[Position]) -> list[_Candidate]:
-        """Positions asked for that no source explains."""
+        """Positions asked for that no source explains; a source that explains one knows that it was asked for."""
         forced = []
         for name, ra, dec in at:
             (place,) = self._places([ra], [dec])
-            if self._observed(place) and not any(self._covers(c, ra, dec) for c in candidates):
+            covering = [c for c in candidates if self._covers(c, ra, dec)]
+            for candidate in covering:
+                candidate.asked = True
+            if self._observed(place) and not covering:
                 forced.append(_Candidate(name, place, forced=True))
         return forced
 
@@ -194,6 +198,7 @@ class _Search:
             peaks = [self._without_gain(candidate, b, fit[k]) for b, fit in enumerate(fits)]
             noise = zip(peaks, self.noises, strict=False)
             strongest = max(p.significance / max(1.0, n.sigma) for p, n in noise)
+            candidate.forced |= candidate.asked and not candidate.new and strongest < LISTED_SIGNIFICANCE
             if candidate.new or candidate.forced or strongest >= LISTED_SIGNIFICANCE:
                 listed.append(self._source(candidate, peaks))
         listed.sort(key=lambda source: (source.forced, -source.significance))

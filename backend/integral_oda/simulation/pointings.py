@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.instrument.attitude import MISALIGNMENT, Attitude, Misalignment, unit_vector
-from integral_oda.simulation.recipe import Dither, Pointing, Recipe
+from integral_oda.simulation.recipe import Dither, Heading, Recipe
 
 __all__ = ["attitude_keywords", "axes", "pointing_axes", "true_attitude"]
 
@@ -30,7 +30,7 @@ def pointing_axes(recipe: Recipe) -> list[Axes]:
     return [_orthogonal(x + step * (across * y + along * z), z) for across, along in offsets]
 
 
-def axes(pointing: Pointing) -> Axes:
+def axes(pointing: Heading) -> Axes:
     """Axes of one pointing: Z is celestial north turned by the roll towards the west."""
     x = unit_vector(pointing.ra, pointing.dec)
     ra, dec, roll = (math.radians(angle) for angle in (pointing.ra, pointing.dec, pointing.roll))

@@ -13,6 +13,7 @@ __all__ = [
     "BackgroundModel",
     "BandFunction",
     "Behaviour",
+    "BrokenPowerLaw",
     "Constant",
     "CutoffPowerLaw",
     "DetectorModel",
@@ -20,6 +21,8 @@ __all__ = [
     "Flare",
     "Flares",
     "Flux",
+    "Heading",
+    "HighEnergyCutoff",
     "Line",
     "MaskDefect",
     "Nuisances",
@@ -48,7 +51,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Pointing(_Part):
+class Heading(_Part):
     """Direction of the spacecraft's X axis (degrees, J2000) and the roll about it.
 
     Attributes
@@ -62,7 +65,22 @@ class Pointing(_Part):
     roll: Finite = 0.0
 
 
-class Dither(Pointing):
+class Pointing(Heading):
+    """One science window.
+
+    Attributes
+    ----------
+    start_s : float or None
+        Start in seconds after the recipe's; one window after the other unless given.
+    number : int or None
+        Pointing of the revolution, in place of counting up.
+    """
+
+    start_s: Finite | None = None
+    number: int | None = Field(None, ge=0, le=9999)
+
+
+class Dither(Heading):
     """A pattern of pointings around a centre.
 
     Attributes
@@ -124,7 +142,32 @@ class BandFunction(_Part):
         return self
 
 
-SpectralModel = Annotated[PowerLaw | CutoffPowerLaw | BandFunction, Field(discriminator="type")]
+class HighEnergyCutoff(_Part):
+    """Photons ~ E^-index, above ``cutoff_kev`` times exp((cutoff - E) / fold)."""
+
+    type: Literal["highecut"] = "highecut"
+    index: Finite = 2.0
+    cutoff_kev: Positive = 30.0
+    fold_kev: Positive = 130.0
+
+
+class BrokenPowerLaw(_Part):
+    """Power laws joined at breaks: one index more than there are breaks, keV."""
+
+    type: Literal["broken"] = "broken"
+    indices: Annotated[tuple[Finite, ...], Field(min_length=2)]
+    breaks_kev: Annotated[tuple[Positive, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _breaks_join_indices(self) -> Self:
+        if len(self.indices) != len(self.breaks_kev) + 1 or list(self.breaks_kev) != sorted(set(self.breaks_kev)):
+            raise ValueError("one index more than there are breaks is needed, and breaks that go up")
+        return self
+
+
+SpectralModel = Annotated[
+    PowerLaw | CutoffPowerLaw | BandFunction | HighEnergyCutoff | BrokenPowerLaw, Field(discriminator="type")
+]
 
 
 class Constant(_Part):
@@ -353,12 +396,24 @@ class Recipe(_Part):
         """Number of windows."""
         return len(self.pointings) if self.dither is None else self.dither.count
 
+    def pointing_number(self, window: int) -> int:
+        """Number of the pointing in the revolution; windows count from 0."""
+        own = self.pointings[window].number if self.pointings else None
+        return self.first_pointing + window if own is None else own
+
+    def window_start_s(self, window: int) -> float:
+        """Start of a window in seconds after ``start_ijd``."""
+        own = self.pointings[window].start_s if self.pointings else None
+        return window * (self.duration_s + self.slew_s) if own is None else own
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if (not self.pointings) == (self.dither is None):
             raise ValueError("give pointings or dither, one of the two")
         if self.first_pointing + self.count - 1 > 9999:
             raise ValueError("pointings are numbered up to 9999 from first_pointing on")
+        if len({self.pointing_number(window) for window in range(self.count)}) < self.count:
+            raise ValueError("every window needs a pointing number of its own")
         names = [source.name for source in self.sources]
         if len(set(names)) < len(names):
             raise ValueError("every source needs a name of its own")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, singledispatch
 from typing import Self
 
 import numpy as np
@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
 from integral_oda.instrument.response import CRAB_INDEX, CRAB_NORM, effective_area_cm2, redistribution
-from integral_oda.simulation.recipe import BackgroundModel, BandFunction, CutoffPowerLaw, Flux, PowerLaw
+from integral_oda.simulation.recipe import (
+    BackgroundModel,
+    BandFunction,
+    BrokenPowerLaw,
+    CutoffPowerLaw,
+    Flux,
+    HighEnergyCutoff,
+    PowerLaw,
+)
 
 __all__ = [
     "CountSpectrum",
@@ -19,7 +27,7 @@ __all__ = [
     "photon_spectrum",
     "source_spectrum",
 ]
-
+AnyModel = PowerLaw | CutoffPowerLaw | BandFunction | HighEnergyCutoff | BrokenPowerLaw
 
 _STEP_KEV = 0.5
 _EDGES_KEV: Array = np.arange(13.5, 1000.0 + _STEP_KEV / 2, _STEP_KEV)
@@ -75,12 +83,37 @@ class CountSpectrum:
         return np.interp(rng.random(n) * cumulative[-1], cumulative, self.edges_kev).astype(np.float32)
 
 
-def photon_spectrum(model: PowerLaw | CutoffPowerLaw | BandFunction, energy_kev: Array) -> Array:
-    """Photons/cm2/s/keV, 1 at 1 keV for the power laws and at 100 keV for the Band function."""
-    if isinstance(model, PowerLaw):
-        return energy_kev**-model.index
-    if isinstance(model, CutoffPowerLaw):
-        return energy_kev**-model.index * np.exp(-energy_kev / model.cutoff_kev)
+@singledispatch
+def photon_spectrum(model: AnyModel, energy_kev: Array) -> Array:
+    """Photons/cm2/s/keV, 1 at 100 keV for the Band function, else 1 at 1 keV of the (first) power law."""
+    raise NotImplementedError(type(model).__name__)
+
+
+@photon_spectrum.register
+def _(model: PowerLaw, energy_kev: Array) -> Array:
+    return energy_kev**-model.index
+
+
+@photon_spectrum.register
+def _(model: CutoffPowerLaw, energy_kev: Array) -> Array:
+    return energy_kev**-model.index * np.exp(-energy_kev / model.cutoff_kev)
+
+
+@photon_spectrum.register
+def _(model: HighEnergyCutoff, energy_kev: Array) -> Array:
+    return energy_kev**-model.index * np.exp(-np.clip(energy_kev - model.cutoff_kev, 0, None) / model.fold_kev)
+
+
+@photon_spectrum.register
+def _(model: BrokenPowerLaw, energy_kev: Array) -> Array:
+    photons = energy_kev ** -model.indices[0]
+    for edge, before, after in zip(model.breaks_kev, model.indices, model.indices[1:], strict=False):
+        photons *= np.where(energy_kev > edge, (energy_kev / edge) ** (before - after), 1.0)
+    return photons
+
+
+@photon_spectrum.register
+def _(model: BandFunction, energy_kev: Array) -> Array:
     difference = model.alpha - model.beta
     turn = difference * model.e_c_kev
     low = (energy_kev / 100) ** model.alpha * np.exp(-energy_kev / model.e_c_kev)
@@ -88,7 +121,7 @@ def photon_spectrum(model: PowerLaw | CutoffPowerLaw | BandFunction, energy_kev:
     return np.where(energy_kev < turn, low, high)
 
 
-def source_spectrum(model: PowerLaw | CutoffPowerLaw | BandFunction, flux: Flux, revolution: int) -> CountSpectrum:
+def source_spectrum(model: AnyModel, flux: Flux, revolution: int) -> CountSpectrum:
     """Count spectrum of a source that has the flux asked for, in OSA's rate unit."""
     shape = _folded(model, revolution)
     if flux.unit == "erg/cm2/s":
@@ -115,7 +148,7 @@ def background_spectrum(model: BackgroundModel, revolution: int) -> CountSpectru
     return spectrum.scaled(model.rate / spectrum.band_rate(*model.band))
 
 
-def _folded(model: PowerLaw | CutoffPowerLaw | BandFunction, revolution: int) -> CountSpectrum:
+def _folded(model: AnyModel, revolution: int) -> CountSpectrum:
     detected = photon_spectrum(model, _CENTRES_KEV) * effective_area_cm2(_CENTRES_KEV) * _STEP_KEV
     return CountSpectrum(_EDGES_KEV, detected @ _redistribution(revolution))
 

@@ -110,7 +110,7 @@ def simulate_window(recipe: Recipe, number: int) -> tuple[SimulatedWindow, dict[
     """
     x_and_z = pointing_axes(recipe)[number]
     plane, attitude = _plane(recipe), true_attitude(recipe, x_and_z)
-    start_s = number * (recipe.duration_s + recipe.slew_s)
+    start_s = recipe.window_start_s(number)
     whole = np.array([[0.0, recipe.duration_s]])
     recorded = _without(whole, recipe.gaps_s)
     good = _without(recorded, recipe.bad_times_s)
@@ -133,7 +133,7 @@ def simulate_window(recipe: Recipe, number: int) -> tuple[SimulatedWindow, dict[
 
 
 def _scw(recipe: Recipe, number: int) -> ScwId:
-    return ScwId(recipe.revolution, recipe.first_pointing + number, 1)
+    return ScwId(recipe.revolution, recipe.pointing_number(number), 1)
 
 
 def _streams(recipe: Recipe) -> list[np.random.SeedSequence]:

@@ -78,6 +78,8 @@ class _Candidate:
     radius_90_arcmin: float = float("inf")
     located_in: int | None = None
     """Band that its position was fitted in."""
+    asked: bool = False
+    """Explains a position that is to be measured whether a source shows there or not."""
 
 
 def fit_field(
@@ -190,13 +192,16 @@ def _forced_places(
     models: Sequence[FieldModel],
     candidates: Sequence[_Candidate],
 ) -> list[_Candidate]:
-    """Positions asked for that no detected source explains."""
+    """Positions asked for that no candidate explains; one that explains a position knows that it was asked for."""
     forced = []
     for name, ra, dec in at:
         ty, tz = (float(t) for t in attitude.tangents(ra, dec))
         if not np.isfinite(ty) or models[0].shadow((ty, tz)).sum() <= 0:
             continue
-        if not any(_covers(c, attitude, ra, dec) for c in candidates):
+        covering = [c for c in candidates if _covers(c, attitude, ra, dec)]
+        for candidate in covering:
+            candidate.asked = True
+        if not covering:
             forced.append(_Candidate(name, (ty, tz), (ty, tz)))
     return forced
 
@@ -220,8 +225,9 @@ def _measured(
         measured = tuple(
             photometry.band(b, candidate.place, *_flux(candidate, b, k, f, c)) for b, (f, c) in enumerate(fits)
         )
-        if candidate.new or max(b.significance for b in measured) >= CATALOGUE_SIGNIFICANCE:
-            listed.append(_as_source(candidate, measured, attitude, forced=False))
+        detected = candidate.new or max(b.significance for b in measured) >= CATALOGUE_SIGNIFICANCE
+        if detected or candidate.asked:
+            listed.append(_as_source(candidate, measured, attitude, forced=not detected))
     for candidate in forced:
         joint = [model.fit([*places, candidate.place]) for model in models]
         noises = [noise_at(model, [*places, candidate.place], candidate.place) for model in models]

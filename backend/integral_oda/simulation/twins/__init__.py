@@ -1,0 +1,1 @@
+"""Twins of published observations: science windows simulated for their pointings, epoch and sky."""
