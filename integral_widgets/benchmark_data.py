@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, cast, get_args
 
+from integral_oda.engine_choice import EngineName
 from integral_oda.errors import RequestError
 from integral_oda.folders import archive_root, store_root
 from integral_widgets.paths import notebooks_root
@@ -67,7 +68,7 @@ class BenchmarkData:
     name: str
     case: Case
     origin: DataOrigin
-    engine: Literal["native", "osa", "mmoda"]
+    engine: EngineName
     archive: Path
     store: Path
     windows: dict[str, Any]
@@ -180,31 +181,28 @@ def open_benchmark(
     from integral_oda.simulation.twins.case import read_case
 
     published = read_case(case or name)
-    if engine == "mmoda":
-        data = "mmoda"
-    if data not in _COLOURS:
-        raise RequestError("data", data, f"one of {', '.join(_COLOURS)}")
-    if data == "mmoda" and engine == "native":
-        engine = "mmoda"
-    if engine not in ("native", "osa", "mmoda"):
-        raise RequestError("engine", engine, "one of native, osa, mmoda")
+    origin, who = _origin(data, engine)
     roots = Path(archive) if archive else archive_root(), Path(store) if store else store_root()
     count = windows or (published.full if full else published.windows)
-    if data == "twin":
-        return _open_twin(name, published, engine, roots, count, seed)
+    if origin == "twin":
+        return _open_twin(name, published, who, roots, count, seed)
     chosen = _chosen_windows(published, scw_list, time_range, count, seed)
-    return BenchmarkData(
-        name,
-        published,
-        data,
-        engine,
-        *roots,
-        chosen,
-        _real_sentence(data, roots[0], chosen),  # type: ignore[arg-type]
-    )
+    return BenchmarkData(name, published, origin, who, *roots, chosen, _real_sentence(origin, roots[0], chosen))
 
 
-def _open_twin(name: str, case: Case, engine: str, roots: tuple[Path, Path], count: int, seed: int) -> BenchmarkData:
+def _origin(data: str, engine: str) -> tuple[DataOrigin, EngineName]:
+    """Data and engine as they go together: the online system analyses its own data."""
+    for parameter, value, allowed in (("data", data, get_args(DataOrigin)), ("engine", engine, get_args(EngineName))):
+        if value not in allowed:
+            raise RequestError(parameter, value, f"one of {', '.join(allowed)}")
+    if "mmoda" in (data, engine):
+        return "mmoda", "mmoda"
+    return cast("DataOrigin", data), cast("EngineName", engine)
+
+
+def _open_twin(
+    name: str, case: Case, engine: EngineName, roots: tuple[Path, Path], count: int, seed: int
+) -> BenchmarkData:
     from integral_oda.simulation.twins.make import make_twin
 
     started = time.perf_counter()
@@ -214,18 +212,7 @@ def _open_twin(name: str, case: Case, engine: str, roots: tuple[Path, Path], cou
         f"{case.publication}. Pointings: {case.attitudes}. {TWIN_WARNING}"
     )
     windows = {"scw_list": twin.scw_list}
-    return BenchmarkData(
-        name,
-        case,
-        "twin",
-        engine,
-        twin.root,
-        roots[1],
-        windows,
-        sentence,
-        twin,
-        started,  # type: ignore[arg-type]
-    )
+    return BenchmarkData(name, case, "twin", engine, twin.root, roots[1], windows, sentence, twin, started)
 
 
 def _tell(line: str) -> None:

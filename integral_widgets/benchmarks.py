@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def run_benchmarks(
     out : str or Path
         Folder of the reports, with ``index.html`` and ``index.json``.
     report : callable, optional
-        Given lines of progress.
+        Given lines of progress; with several jobs it is called in their processes.
     jobs : int
         How many run at the same time.
     **parameters
@@ -132,8 +133,12 @@ def run_benchmarks(
         if not any(name in of_one for of_one in known.values()):
             raise RequestError(name, value, f"no parameter of {', '.join(wanted)}")
     given = {name: {k: v for k, v in parameters.items() if k in known[name]} for name in wanted}
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        reports = list(pool.map(lambda name: _run(name, out, report, given[name]), wanted))
+    if jobs == 1 or len(wanted) == 1:
+        reports = [_run(name, out, report, given[name]) for name in wanted]
+    else:
+        with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
+            runs = [pool.submit(_run, name, out, report, given[name]) for name in wanted]
+            reports = [run.result() for run in runs]
     write_index(out, reports)
     return reports
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import nbformat
 import pytest
 
-from integral_widgets.benchmarks import list_benchmarks, run_benchmark
+from integral_widgets.benchmarks import benchmark_parameters, list_benchmarks, run_benchmark, run_benchmarks
 from integral_widgets.paths import notebooks_root
 from integral_widgets.verdicts import read_expectations
 
@@ -59,11 +60,35 @@ def test_an_app_runs_also_without_a_server_and_without_data(path, tmp_path, monk
 
 @pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)
 def test_a_benchmark_says_first_where_its_data_come_from(path):
-    first = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0]
+    cells = nbformat.read(path, as_version=4).cells
     expectations = read_expectations(path.with_suffix(".expected.json"))
-    assert first.startswith("**Data:**")
-    assert re.search(r"\d{12}", expectations.data)[0] in first
-    assert all(number.source for number in expectations.numbers.values())
+    if cells[0].cell_type == "markdown":
+        assert cells[0].source.splitlines()[0].startswith("**Data:**")
+        assert re.search(r"\d{12}", expectations.data)[0] in cells[0].source.splitlines()[0]
+    else:
+        assert cells[0].metadata["tags"] == ["parameters"]
+        assert cells[1].source.splitlines()[-1] == "display(HTML(data.first_line_html()))"
+        assert all("display(" not in line for line in cells[1].source.splitlines()[:-1])
+    assert all(len(number.source) > 5 for number in expectations.numbers.values())
+    assert any(number.rule not in ("compare", "not measured") for number in expectations.numbers.values())
+
+
+@pytest.mark.parametrize("path", [path for path in BENCHMARKS if path.stem != "sgr1935"], ids=lambda path: path.stem)
+def test_every_benchmark_has_the_parameters_of_all(path):
+    wanted = {
+        "data",
+        "engine",
+        "archive",
+        "store",
+        "scw_list",
+        "time_range",
+        "bands",
+        "bins",
+        "windows",
+        "full",
+        "seed",
+    }
+    assert wanted <= benchmark_parameters(path.stem)
 
 
 def test_every_benchmark_is_listed():
@@ -82,6 +107,30 @@ def test_expected_ratios_are_those_of_osa_own_light_curve(real_data):
         assert numbers[f"ratio_{top}{bottom}"].value == pytest.approx(rates[top] / rates[bottom], rel=1e-3)
     for number, rate in rates.items():
         assert numbers[f"rate_{number}"].value == pytest.approx(rate, abs=0.01)
+
+
+def test_the_published_list_of_gx_5_1_is_the_one_of_the_online_system(real_data):
+    columns = json.loads((real_data / "oda-hub_oda_api_benchmark" / "api_cat_str_gx5-1.txt").read_text())
+    published = dict(zip(columns["cat_column_list"][1], columns["cat_column_list"][2], strict=True))
+    published["AX J1745.6-2900"] = published.pop("IGR J17461-2853")
+    expected = read_expectations(notebooks_root() / "benchmarks" / "gx5_1.expected.json").parameters["sources"]
+    assert expected == pytest.approx(published, abs=0.006)
+
+
+@pytest.mark.slow
+def test_small_twins_pass_and_are_reported_as_twins(tmp_path):
+    names = ["mrk421", "v404_cyg"]
+    for report in run_benchmarks(names, tmp_path, jobs=2, windows=4, store=tmp_path / "store"):
+        assert report.failure == ""
+        assert [verdict["name"] for verdict in report.verdicts if verdict["passed"] is False] == []
+        assert report.passed
+        body = report.html.read_text().partition("<main")[2].partition(">")[2]
+        assert re.sub(r"<[^>]*>", " ", body).split()[:3] == ["Data:", "TWIN,", "simulated:"]
+        assert body.count("<img") >= 2
+    index = json.loads((tmp_path / "index.json").read_text())["benchmarks"]
+    assert {index[name]["data"] for name in names} == {"twin"}
+    assert min(index[name]["peak_memory_mb"] for name in names) > 50
+    assert "TWIN (simulated)" in (tmp_path / "index.html").read_text()
 
 
 @pytest.mark.slow

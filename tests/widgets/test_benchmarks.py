@@ -9,7 +9,7 @@ import pytest
 
 from integral_oda.errors import OutputError, RequestError
 from integral_widgets import benchmarks
-from integral_widgets.benchmarks import BenchmarkError, list_benchmarks, run_benchmark
+from integral_widgets.benchmarks import BenchmarkError, list_benchmarks, run_benchmark, run_benchmarks
 
 pytestmark = pytest.mark.slow
 
@@ -90,3 +90,35 @@ def test_a_place_that_cannot_be_written_is_told(notebooks, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         run_benchmark("toy", tmp_path / "file")
+
+
+def test_the_index_has_all_that_were_run_and_a_failed_cell_is_shown(notebooks, tmp_path):
+    write_notebook(notebooks / "broken.ipynb", "print('before')\n1 / 0")
+    (notebooks / "broken.expected.json").write_text((notebooks / "toy.expected.json").read_text())
+    told = []
+    reports = run_benchmarks(["all"], tmp_path, told.append)
+    assert [(report.name, report.passed) for report in reports] == [("broken", False), ("toy", True)]
+    assert "ZeroDivisionError" in reports[0].html.read_text()
+    assert "toy: hello reader" in told
+    index = json.loads((tmp_path / "index.json").read_text())["benchmarks"]
+    assert "division by zero" in index["broken"]["failure"]
+    assert index["toy"]["numbers_passed"] == index["toy"]["numbers_judged"] == 1
+    page = (tmp_path / "index.html").read_text()
+    assert "href='toy/toy.html'" in page
+    assert "FAILED" in page
+
+
+def test_a_benchmark_of_an_earlier_run_stays_on_the_index_page(notebooks, tmp_path):
+    run_benchmarks(["toy"], tmp_path)
+    (notebooks / "other.ipynb").write_text((notebooks / "toy.ipynb").read_text())
+    (notebooks / "other.expected.json").write_text((notebooks / "toy.expected.json").read_text())
+    run_benchmarks(["other"], tmp_path, measured=1.0)
+    index = json.loads((tmp_path / "index.json").read_text())["benchmarks"]
+    assert {name: entry["passed"] for name, entry in index.items()} == {"toy": True, "other": False}
+    assert index["other"]["failed_numbers"] == ["a number"]
+
+
+def test_a_parameter_that_no_benchmark_has_is_refused_before_anything_runs(notebooks, tmp_path):
+    with pytest.raises(RequestError, match="colour = red: no parameter of toy"):
+        run_benchmarks(["all"], tmp_path, colour="red")
+    assert not (tmp_path / "toy").exists()

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from integral_oda.errors import DataError
-from integral_widgets.verdicts import Expected, judge, read_expectations, verdict_table_html
+from integral_widgets.verdicts import Expectations, Expected, judge, judge_all, read_expectations, verdict_table_html
 
 
 def expected(rule, value=10.0, **more):
@@ -56,3 +56,24 @@ def test_a_damaged_file_of_expected_numbers_is_one_error(tmp_path, text):
     path.write_text(text)
     with pytest.raises(DataError, match="expected numbers"):
         read_expectations(path)
+
+
+@pytest.mark.parametrize(
+    ("measured", "error", "passed"),
+    [(104.0, 0.1, True), (108.0, 4.5, True), (108.0, 2.0, False), (math.nan, 1.0, False)],
+)
+def test_agreement_is_a_share_or_so_many_errors(measured, error, passed):
+    assert judge(expected("agree", 100.0, tolerance=0.05, sigmas=2.0), measured, error).passed is passed
+
+
+def test_the_error_of_the_expected_number_counts_too():
+    assert judge(expected("agree", 100.0, error=3.0), 105.0).passed
+    assert not judge(expected("agree", 100.0, error=2.0), 105.0).passed
+
+
+def test_a_rule_of_a_twin_gives_no_verdict_on_the_sky():
+    numbers = {"flux": expected("at least", data=["twin"]), "jemx": expected("not measured")}
+    expectations = Expectations("title", "data", {}, numbers)
+    assert [v.passed for v in judge_all(expectations, {"flux": (1.0, 0.0)}, "twin")] == [False, None]
+    assert [v.passed for v in judge_all(expectations, {"flux": (1.0, 0.0)}, "archive")] == [None, None]
+    assert "not measured" in verdict_table_html(judge_all(expectations, {}, "archive"))

@@ -121,6 +121,7 @@ def twin_recipes(case: Case, windows: Sequence[ChosenWindow], seed: int) -> list
         recipe = Recipe(
             seed=seed,
             revolution=visit.revolution,
+            first_pointing=chosen[0].number,
             start_ijd=start_mjd - _MJD_OF_IJD_0,
             duration_s=case.duration_s,
             pointings=tuple(
