@@ -1,6 +1,7 @@
 # make app    environment, real sample, page in a browser
 # make demo   the same without a browser: the benchmark and its report
 # make test   the same environment with the test extra, and every check
+# make badges  README and CITATION with the repository's address of pyproject.toml and the version's tag
 # PYTHON=python3.12 chooses the interpreter.
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 interpreter = $(shell ( $(PYTHON) -c 'import sys; print("new enough" if sys.version_info >= (3, 11) else sys.version.split()[0])' ) 2>/dev/null)
 
-.PHONY: app demo test clean
+.PHONY: app demo test badges clean
 
 app: .venv/installed
 	@$(BIN)/integral-oda archive sample || echo "Going on without the sample: the page offers a simulated window."
@@ -28,6 +29,9 @@ test: .venv/installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pytest
+
+badges:
+	$(PYTHON) binder/badges.py
 
 clean:
 	rm -rf .venv out build dist

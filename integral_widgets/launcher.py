@@ -22,7 +22,7 @@ from integral_oda.folders import archive_root, store_root
 from integral_widgets.downloads import SERVED_ROOT
 from integral_widgets.paths import notebooks_root
 
-__all__ = ["launch", "serving", "voila_command", "voila_settings"]
+__all__ = ["launch", "server_settings", "serving", "voila_command", "voila_settings"]
 
 HOST = "127.0.0.1"
 START_LIMIT_S = 60.0
@@ -132,6 +132,16 @@ def voila_settings() -> dict[str, dict[str, object]]:
         "VoilaConfiguration": {"show_tracebacks": True, "file_allowlist": [DOWNLOADS]},
         "MappingKernelManager": {"cull_idle_timeout": CULL_IDLE_S, "cull_interval": CULL_INTERVAL_S},
         "KernelManager": {"transport": "ipc"},
+    }
+
+
+def server_settings() -> dict[str, dict[str, object]]:
+    """Configuration of a Jupyter server that shows the page beside JupyterLab, as on Binder."""
+    page = voila_settings()
+    return {
+        "ServerApp": {"disable_check_xsrf": True, "tornado_settings": page["Voila"]["tornado_settings"]},
+        "VoilaConfiguration": page["VoilaConfiguration"],
+        "MappingKernelManager": page["MappingKernelManager"],
     }
 
 

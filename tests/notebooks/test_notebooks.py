@@ -17,19 +17,29 @@ pytestmark = pytest.mark.notebook
 NOTEBOOKS = sorted(notebooks_root().rglob("*.ipynb"))
 APPS = [path for path in NOTEBOOKS if path.parent.name == "apps"]
 BENCHMARKS = [path for path in NOTEBOOKS if path.parent.name == "benchmarks"]
+TUTORIALS = [path for path in NOTEBOOKS if path.parent.name == "tutorials"]
+TELLS = {
+    "1_first_image": "3 sigma limit",
+    "2_light_curve_of_a_burst": "bursts; the brightest",
+    "3_spectrum_and_fit": "degrees of freedom",
+    "4_crowded_field": "all the same as before: True",
+    "5_your_own_archive": "truncated or damaged",
+    "6_scaling_out": "'done'",
+}
 
 
 def code_cells(path):
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 
-def run(path, environment, monkeypatch):
+def run(path, environment, monkeypatch, folder=None):
     from nbclient import NotebookClient
 
     for name, value in environment.items():
         monkeypatch.setenv(name, str(value))
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    resources = {"metadata": {"path": str(folder)}} if folder else {}
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
     return notebook
 
 
@@ -56,6 +66,39 @@ def test_an_app_runs_also_without_a_server_and_without_data(path, tmp_path, monk
     notebook = run(path, roots, monkeypatch)
     shown = [output.data for cell in notebook.cells for output in cell.get("outputs", ()) if "data" in output]
     assert "application/vnd.jupyter.widget-view+json" in shown[-1]
+
+
+def read_aloud(notebook):
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    texts = [[output.get("text", ""), *output.get("data", {}).values()] for output in outputs]
+    return "\n".join(text for parts in texts for text in parts if isinstance(text, str))
+
+
+def check_tutorial(path, archive, tmp_path, monkeypatch):
+    roots = {"INTEGRAL_ODA_ARCHIVE": archive, "INTEGRAL_ODA_STORE": tmp_path / "store"}
+    text = read_aloud(run(path, roots, monkeypatch, tmp_path))
+    assert TELLS[path.stem] in text
+    assert ": False" not in text
+    return text
+
+
+def test_the_tutorials_are_those_that_were_promised():
+    assert [path.stem for path in TUTORIALS] == list(TELLS)
+    links = [re.findall(r"\]\((\w+\.ipynb)\)", path.read_text(encoding="utf-8")) for path in TUTORIALS]
+    assert links == [[path.name] for path in TUTORIALS[1:]] + [[]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_runs_on_the_real_sample(path, sample_archive, tmp_path, monkeypatch):
+    text = check_tutorial(path, sample_archive, tmp_path, monkeypatch)
+    assert ("Real data" in text) != ("**Data: simulated.**" in path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [TUTORIALS[number] for number in (0, 1, 2, 4)], ids=lambda path: path.stem)
+def test_a_tutorial_without_the_sample_says_that_it_simulates(path, tmp_path, monkeypatch):
+    assert "SIMULATED" in check_tutorial(path, tmp_path / "archive", tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("path", BENCHMARKS, ids=lambda path: path.stem)

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from integral_oda.errors import RequestError
-from integral_widgets.launcher import launch, serving, voila_settings
+from integral_widgets.launcher import launch, server_settings, serving, voila_settings
 
 
 def test_settings_end_idle_kernels_and_allow_large_uploads():
@@ -24,6 +24,12 @@ def test_settings_end_idle_kernels_and_allow_large_uploads():
     assert settings["MappingKernelManager"]["cull_idle_timeout"] > 0
     assert settings["Voila"]["tornado_settings"]["disable_check_xsrf"] is True
     assert settings["Voila"]["tornado_settings"]["websocket_max_message_size"] >= 200e6
+
+
+def test_a_jupyter_server_is_given_the_settings_of_the_page():
+    server, page = server_settings(), voila_settings()
+    assert server["ServerApp"]["disable_check_xsrf"] is True
+    assert server["VoilaConfiguration"] == page["VoilaConfiguration"]
 
 
 @pytest.mark.parametrize(

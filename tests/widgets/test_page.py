@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 
 from integral_widgets.heartbeat import HEARTBEAT_S, Heartbeat
-from integral_widgets.page import query_string
+from integral_widgets.page import query_string, session_note
 
 
 def test_the_query_of_the_address_is_read(monkeypatch):
@@ -17,6 +17,13 @@ def test_the_query_of_the_address_is_read(monkeypatch):
 def test_outside_a_page_there_is_none(monkeypatch):
     monkeypatch.delenv("QUERY_STRING", raising=False)
     assert query_string() == ""
+
+
+def test_visitors_on_binder_are_told_that_nothing_is_kept(monkeypatch):
+    monkeypatch.delenv("BINDER_LAUNCH_HOST", raising=False)
+    assert session_note() == ""
+    monkeypatch.setenv("BINDER_LAUNCH_HOST", "https://mybinder.org/")
+    assert "nothing is kept" in session_note()
 
 
 def test_a_kernel_started_ahead_waits_for_its_visitor(monkeypatch):
