@@ -13,6 +13,7 @@ from integral_oda.query import ImageQuery, LightCurveQuery, Query, SpectrumQuery
 from integral_widgets.callbacks import safe_callback
 from integral_widgets.folds import Fold
 from integral_widgets.heartbeat import Heartbeat
+from integral_widgets.page import session_note
 from integral_widgets.presets import PRESETS
 from integral_widgets.style import STYLE
 
@@ -57,7 +58,7 @@ class PageLayout:
             self.editor_place, self.places["lightcurve"], self.places["spectrum"], history,
         ])  # fmt: skip
         results.add_class("oda-results")
-        title = widgets.HTML(f"{STYLE}<h1>INTEGRAL/ISGRI: sky images, light curves, spectra</h1>")
+        title = widgets.HTML(f"{STYLE}<h1>INTEGRAL/ISGRI: sky images, light curves, spectra</h1>{session_note()}")
         body = widgets.Box([self._form(), results])
         body.add_class("oda-body")
         self.widget = widgets.VBox([title, Heartbeat().widget, body])
