@@ -241,7 +241,7 @@ class ImageView:
             figures = [self._figure_of(image, k, FULL_WIDTH // 2) for k, image in enumerate(self.images)]
             for figure in figures[1:]:
                 figure.x_range, figure.y_range = figures[0].x_range, figures[0].y_range
-            grid = gridplot(figures, ncols=2, sizing_mode="scale_width", merge_tools=False)
+            grid = gridplot(figures, ncols=2, sizing_mode="scale_width", merge_tools=False, toolbar_location=None)
             grid.update(max_width=FULL_WIDTH, name="side_by_side")
             return grid
         if shown == RGB:
