@@ -20,6 +20,8 @@ from integral_widgets.paths import notebooks_root
 from integral_widgets.verdicts import DataOrigin, Expectations, Verdict, judge_all, read_expectations
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from integral_oda.analysis import Products
     from integral_oda.instrument.energy import EnergyBand
     from integral_oda.products.source_list import Source
@@ -83,6 +85,14 @@ class BenchmarkData:
             f"<div style='border-left:6px solid {colour};padding:4px 10px'>"
             f"<b style='color:{colour}'>Data:</b> {html.escape(self.sentence)}</div>"
         )
+
+    def png(self, figure: Figure) -> bytes:
+        """Figure as a PNG image; that of a twin says so itself."""
+        from integral_widgets.report_figures import png
+
+        if self.origin == "twin":
+            figure.text(0.005, 0.995, "TWIN, simulated", color=_COLOURS["twin"], weight="bold", fontsize=8, va="top")
+        return png(figure)
 
     def analyse(self, kind: type[Any], windows: Mapping[str, Any] | None = None, **values: Any) -> Products:
         """Carry out a query about these windows, or about others of them.

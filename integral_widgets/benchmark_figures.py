@@ -70,7 +70,7 @@ def long_term_report(mjd: Array, rate: Array, error: Array, label: str, title: s
     axes = figure.add_subplot()
     for (name, (time, value, sigma)), colour in zip(others.items(), _OTHERS, strict=False):
         axes.errorbar(time, value, sigma, fmt="s", markersize=2.5, linewidth=0.7, color=colour, label=name)
-    axes.errorbar(mjd, rate, error, fmt="o", markersize=3.5, linewidth=1, color=_OURS, label="these data", zorder=3)
+    axes.errorbar(mjd, rate, error, fmt="o", markersize=3.5, linewidth=1, color=_OURS, label="this report", zorder=3)
     axes.set(xlabel="MJD (TT)", ylabel=label, title=title)
     axes.ticklabel_format(axis="x", useOffset=False)
     if others:
@@ -101,7 +101,7 @@ def unfolded_report(
     scale = flux[1] / flux[0]
     low, high = np.min(sides, axis=0) * (1 - scale), np.max(sides, axis=0) * (1 + scale)
     axes.fill_between(energy, low, high, color=_OURS, alpha=0.25)
-    axes.plot(energy, middle, color=_OURS, label="these data, power law")
+    axes.plot(energy, middle, color=_OURS, label="this report, power law")
     for (name, (at, value)), colour in zip(published.items(), _OTHERS, strict=False):
         axes.plot(at, value, "o", markersize=4, color=colour, label=name)
     axes.set(xscale="log", yscale="log", xlabel="Energy [keV]", ylabel="E$^2$ N(E) [keV/cm$^2$/s]")
@@ -125,7 +125,7 @@ def crab_report(rows: Mapping[str, Mapping[str, Any]], published: Mapping[str, S
         values, errors = zip(*(rows[str(year)][name] for year in years), strict=True)
         known = [published[str(year)][column] for year in years]
         axes.plot(years, known, "s", color=_OTHERS[0], markersize=5, label="published")
-        axes.errorbar(years, values, errors, fmt="o", color=_OURS, markersize=4, label="these data")
+        axes.errorbar(years, values, errors, fmt="o", color=_OURS, markersize=4, label="this report")
         axes.axvline(2015.5, color="grey", linestyle="--", linewidth=0.8)
         axes.set_ylabel(label)
     figure.axes[0].legend(fontsize=8)

@@ -107,3 +107,14 @@ def test_published_files_are_looked_for_where_the_test_data_are(tmp_path, monkey
     (tmp_path / "oda-hub_oda_api_benchmark").mkdir()
     (tmp_path / "oda-hub_oda_api_benchmark" / "bottacini_lc.txt").write_text("0 1 2 3")
     assert published_file("bottacini_lc.txt").name == "bottacini_lc.txt"
+
+
+def test_a_picture_of_a_twin_says_so_itself(twin, tmp_path):
+    from matplotlib.figure import Figure
+
+    for known, texts in ((twin, ["TWIN, simulated"]), (None, [])):
+        origin = "twin" if known else "archive"
+        figure = Figure()
+        data = BenchmarkData("crab_spectra", twin.case, origin, "native", tmp_path, tmp_path, {}, "", known)
+        assert data.png(figure).startswith(b"\x89PNG")
+        assert [text.get_text() for text in figure.texts] == texts
