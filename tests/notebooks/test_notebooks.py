@@ -162,7 +162,7 @@ def test_the_published_list_of_gx_5_1_is_the_one_of_the_online_system(real_data)
 
 @pytest.mark.slow
 def test_small_twins_pass_and_are_reported_as_twins(tmp_path):
-    names = ["mrk421", "v404_cyg"]
+    names = ["mrk421", "c3c279"]
     for report in run_benchmarks(names, tmp_path, jobs=2, windows=4, store=tmp_path / "store"):
         assert report.failure == ""
         assert [verdict["name"] for verdict in report.verdicts if verdict["passed"] is False] == []
