@@ -31,6 +31,7 @@ CULL_IDLE_S, CULL_INTERVAL_S = 600, 60
 UPLOAD_LIMIT_BYTES = 256 * 2**20
 PING_MS = 30_000
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CONFIGURATION = "configuration"
 _NAME_USERS = """from integral_widgets.identity import name_user
 
 c.VoilaConfiguration.prelaunch_hook = name_user
@@ -96,7 +97,9 @@ def serving(
         shutil.copyfile(notebooks_root() / "apps" / "explorer.ipynb", notebook)
         (served / "out").mkdir()
         (served / "voila.json").write_text(json.dumps(voila_settings()), encoding="utf-8")
-        (served / "jupyter_config.py").write_text(_NAME_USERS, encoding="utf-8")
+        # Python in a folder of its own: beside the notebook its name would hide the package voila.
+        (served / _CONFIGURATION).mkdir()
+        (served / _CONFIGURATION / "voila.py").write_text(_NAME_USERS, encoding="utf-8")
         process = subprocess.Popen(
             voila_command(notebook, chosen),
             cwd=served,
@@ -146,8 +149,10 @@ def server_settings() -> dict[str, dict[str, object]]:
 
 
 def _environment(served: Path, archive: Path, store: Path) -> dict[str, str]:
+    known = os.environ.get("JUPYTER_CONFIG_PATH")
     return {
         **os.environ,
+        "JUPYTER_CONFIG_PATH": os.pathsep.join([str(served / _CONFIGURATION), *([known] if known else [])]),
         SERVED_ROOT: str(served),
         "INTEGRAL_ODA_ARCHIVE": str(archive.expanduser().resolve()),
         "INTEGRAL_ODA_STORE": str(store.expanduser().resolve()),

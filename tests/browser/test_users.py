@@ -43,6 +43,8 @@ def test_neither_sees_the_others_queries_but_two_browsers_of_one_user_do(shared_
     query = f"?scw_list={SCW}&src_name=SGR%201935%2B2154&bands=30-50"
     contexts = {name: chromium.new_context(extra_http_headers={"X-User": user})
                 for name, user in (("ada", "ada"), ("bob", "bob"), ("ada again", "ada"))}  # fmt: skip
+    for context in contexts.values():
+        context.set_default_timeout(90_000)
     pages = {name: context.new_page() for name, context in contexts.items()}
     pages["ada"].goto(url + query)
     pages["bob"].goto(url)
