@@ -46,7 +46,7 @@ def submit(
     jobs: int | None = None,
     scheduler: str | None = None,
     crate: bool = False,
-    owner: str = "",
+    owner: str | None = None,
 ) -> Job:
     """Begin a query as a job, or share the job that is at the same query.
 
@@ -65,8 +65,8 @@ def submit(
         How it is carried out, see `integral_oda.workflow.cluster.open_executor`.
     crate : bool
         Make the products an RO-Crate.
-    owner : str
-        Whose job it is: nobody else shares or finds it.
+    owner : str, optional
+        Whose job it is: nobody else shares or finds it. The account's unless a user is named.
     """
     way = {"jobs": jobs, "scheduler": scheduler}
     request = _request(query, archive, store, strict=strict, crate=crate)
@@ -80,7 +80,7 @@ def find(
     *,
     strict: bool = False,
     crate: bool = False,
-    owner: str = "",
+    owner: str | None = None,
 ) -> Job | None:
     """The job that is or was at a query, as `submit` was asked for it; None if there is none (any more)."""
     return jobs_of(store, owner).find(_WORK, _request(query, archive, store, strict=strict, crate=crate))
@@ -91,10 +91,10 @@ def account() -> str:
     return f"account {getpass.getuser()}"
 
 
-def jobs_of(store: str | Path | None = None, owner: str = "") -> Jobs:
-    """The jobs of a store, in the user's own where it is a URL."""
+def jobs_of(store: str | Path | None = None, owner: str | None = None) -> Jobs:
+    """The jobs of a store, in the user's own where it is a URL; the account's unless a user is named."""
     place = str(store or store_root())
-    return Jobs(store_root() if "://" in place else place, owner)
+    return Jobs(store_root() if "://" in place else place, account() if owner is None else owner)
 
 
 def _request(

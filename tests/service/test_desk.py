@@ -30,11 +30,11 @@ class Slow:
         monkeypatch.setattr(desk_module, "submit", self.submit)
         monkeypatch.setattr(desk_module, "query_of", lambda kind, query: query)
 
-    def submit(self, query, archive, store):
+    def submit(self, query, archive, store, owner):
         self.begun.append(query["name"])
         gate = self.folder / f"gate-{query['name']}"
         gate.touch()
-        return Jobs(store).submit(SLEEP, {"name": query["name"], "gate": str(gate)})
+        return Jobs(store, owner).submit(SLEEP, {"name": query["name"], "gate": str(gate)})
 
     def release(self, name):
         (self.folder / f"gate-{name}").unlink()
@@ -89,11 +89,11 @@ def test_the_same_request_is_one_ticket_and_one_job(slow, tmp_path):
     assert slow.begun == ["x"]
 
 
-def test_two_users_share_a_job_but_no_ticket(slow, tmp_path):
+def test_two_users_share_neither_ticket_nor_job(slow, tmp_path):
     desk = Desk(tmp_path, tmp_path)
     first, second = ask(desk, "a", "x"), ask(desk, "b", "x")
     assert first.id != second.id
-    assert first.job == second.job
+    assert first.job != second.job
     with pytest.raises(ForbiddenError):
         desk.look(first.id, "b")
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 from workflow_toys import wait_for
 
+from integral_oda.background import account
 from integral_oda.cli.jobs import jobs_app
 from integral_oda.errors import DataError, IntegralOdaError, OutputError, RequestError
 from integral_oda.workflow.jobs import Jobs, JobState, advance
@@ -23,7 +24,7 @@ HERE = str(Path(__file__).parent)
 @pytest.fixture
 def jobs(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([HERE, *sys.path]))
-    kept = Jobs(tmp_path / "store")
+    kept = Jobs(tmp_path / "store", account())
     yield kept
     (tmp_path / "open").touch()
     for state in kept.list():
@@ -69,12 +70,12 @@ SUBMIT = """
 import sys
 from integral_oda.workflow.jobs import Jobs
 import json
-print(Jobs(sys.argv[1]).submit("job_work:image", json.loads(sys.argv[2])).id)
+print(Jobs(sys.argv[1], sys.argv[3]).submit("job_work:image", json.loads(sys.argv[2])).id)
 """
 
 
 def submit_elsewhere(jobs, asked):
-    command = [sys.executable, "-c", SUBMIT, str(jobs.folder.parent), json.dumps(asked)]
+    command = [sys.executable, "-c", SUBMIT, str(jobs.folder.parent), json.dumps(asked), jobs.owner]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from integral_oda.errors import DataError
-from integral_oda.folders import store_root
 
 if TYPE_CHECKING:
     from integral_oda.workflow.jobs import Jobs, JobState
@@ -28,9 +27,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to standard out
 
 
 def _jobs(store: str | None) -> Jobs:
-    from integral_oda.workflow.jobs import Jobs
+    from integral_oda.background import jobs_of
 
-    return Jobs(store_root() if store is None or "://" in store else store)
+    return jobs_of(store)
 
 
 def _line(state: JobState) -> str:

@@ -273,7 +273,7 @@ class Desk:
         return min(waiting, key=lambda t: (at_work[t.owner], t.asked), default=None)
 
     def _begin(self, ticket: Ticket) -> None:
-        job = submit(query_of(ticket.kind, ticket.query), self.archive, self.store)
+        job = submit(query_of(ticket.kind, ticket.query), self.archive, self.store, owner=ticket.owner)
         self._keep(replace(ticket, job=job.id))
 
     def _state_is_over(self, ticket: Ticket) -> bool:
