@@ -20,7 +20,7 @@ import pytest
 from integral_oda.simulation.recipe import make_recipe
 from integral_oda.simulation.window import simulate
 
-TOKENS = {"alice": "a11ce0123456789", "bob": "b0b0123456789"}
+TOKENS = {"alice": "a11ce0123456789", "bob": "b0b0123456789", "carol": "ca501c0123456789"}
 CONFIG = f"""
 from jupyter_server.auth import IdentityProvider, User
 
@@ -136,7 +136,7 @@ def _body(content: bytes):
 
 @pytest.fixture(scope="session")
 def server(simulated_archive, tmp_path_factory):
-    """A server with two users."""
+    """A server with several users."""
     running = Server(simulated_archive[0], tmp_path_factory.mktemp("service"))
     yield running
     running.kill()

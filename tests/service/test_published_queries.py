@@ -37,7 +37,7 @@ GX = {
 def seen(client_python, server):
     for recipe in (CRAB, V404, GX):
         simulate(make_recipe(recipe), server.archive)
-    command = [client_python, SESSION, server.url, server.token("bob")]
+    command = [client_python, SESSION, server.url, server.token("carol")]
     done = subprocess.run(command, cwd=server.folder, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     line = next(line for line in done.stdout.splitlines() if line.startswith("SEEN"))
