@@ -135,11 +135,11 @@ def test_a_changed_catalogue_keeps_what_its_sources_are_not_in(windows, store, t
     assert {step for scope, step in changed.computed if scope == both[0]} & {"COR", "GTI", "DEAD"} == set()
 
 
-def test_a_position_asked_for_keeps_the_windows_that_do_not_see_it(windows, store, image):
+def test_a_position_asked_for_keeps_every_window_of_a_mosaic(windows, store, image):
     both = [windows[1][0], windows[1][3]]
     Recorded(ImageQuery(scw_list=both, bands=(BAND,)), windows[0], store)
     asked = Recorded(ImageQuery(scw_list=both, bands=(BAND,), at=("86.0,23.0",)), windows[0], store)
-    assert asked.scopes == {both[0], "all"}
+    assert asked.scopes == {"all"}
 
 
 def test_neither_paths_nor_other_names_of_a_source_change_the_key(windows, store, curve, tmp_path):
