@@ -118,13 +118,22 @@ def test_a_click_into_the_image_measures_there(app, page):
     page.locator(".oda-sources td", has_text="(forced)").wait_for()
 
 
+def settled_box(page, selector):
+    """Where something is once nothing above it moves it any more."""
+    box = None
+    while (now := page.locator(selector).bounding_box()) != box:
+        box = now
+        page.wait_for_timeout(700)
+    return box
+
+
 def test_zooming_into_a_fine_light_curve_draws_all_its_bins(app, page):
     open_page(page, app)
     fill(page, "time_bin", "0.1")
     run(page, "Light curve")
     wait_for_figures(page, 1)
     assert "merged to 10 s" in page.evaluate(CURVE_TITLE)
-    figure = page.locator(".oda-light-curve .bk-Figure").bounding_box()
+    figure = settled_box(page, ".oda-light-curve .bk-Figure")
     page.mouse.move(figure["x"] + 300, figure["y"] + 100)
     page.mouse.down()
     page.mouse.move(figure["x"] + 330, figure["y"] + 120, steps=5)

@@ -29,7 +29,9 @@ def test_an_image_is_the_servers_own(remote, windows, simulated_archive, tmp_pat
     query = ImageQuery(scw_list=windows[:1], bands=(BAND,))
     there = analyse(query.model_copy(update={"engine": "mmoda"}), *remote)
     here = analyse(query, simulated_archive[0], tmp_path / "here")
-    assert np.array_equal(there.images[0].intensity, here.images[0].intensity, equal_nan=True)
+    # Two runs agree to rounding: sums of a linear algebra library depend on its threads.
+    rounding = 1e-5 * np.nanmax(np.abs(here.images[0].intensity))
+    assert np.allclose(there.images[0].intensity, here.images[0].intensity, rtol=0, atol=rounding, equal_nan=True)
     assert there.images[0].wcs.wcs.compare(here.images[0].wcs.wcs)
     found = {source.name: source for source in there.sources}
     for source in here.sources:
