@@ -150,8 +150,14 @@ class FitProducts:
     report: dict[str, Any]
     chain: Chain | None = None
 
-    def write(self, out: str | Path) -> list[Path]:
+    def write(self, out: str | Path, *, gammapy: bool = False) -> list[Path]:
         """Write ``fit.json``, ``fit.xcm``, ``fit.png`` and perhaps ``chain.ecsv`` into a folder.
+
+        Parameters
+        ----------
+        out : str or Path
+        gammapy : bool
+            Write each spectrum into the folder ``gammapy`` too, as that package reads it.
 
         Raises
         ------
@@ -171,7 +177,15 @@ class FitProducts:
         write_xcm(out / XCM_FILE, self.result, files, (self.request.e1, self.request.e2))
         draw_fit(out / PICTURE_FILE, self.result, self.report.get("contours"))
         written = [out / name for name in (FIT_FILE, XCM_FILE, PICTURE_FILE)]
-        return written if self.chain is None else [*written, _write_chain(out / CHAIN_FILE, self.chain)]
+        if self.chain is not None:
+            written.append(_write_chain(out / CHAIN_FILE, self.chain))
+        return [*written, *self._write_on_off(out / "gammapy")] if gammapy else written
+
+    def _write_on_off(self, folder: Path) -> list[Path]:
+        from integral_oda.products.on_off import write_on_off
+
+        tags = [item.files["spectrum"].stem for item in self.loaded]
+        return [write_on_off(folder, i.spectrum, i.response, t) for i, t in zip(self.loaded, tags, strict=True)]
 
 
 def _write_chain(path: Path, chain: Chain) -> Path:

@@ -45,7 +45,7 @@ def test_spectra_come_with_their_responses(seen):
     found, folder = seen
     assert {"Crab", "1A 0535+262"} <= set(found["spectra"])
     assert found["channels"] == 256
-    assert {"SPECRESP MATRIX", "EBOUNDS"} <= set(found["units"]["isgri_rmf"])
+    assert {"MATRIX", "EBOUNDS"} <= set(found["units"]["isgri_rmf"])
     assert found["companions"] == ["NONE", "NONE"]
     with fits.open(folder / "isgri_spectrum.fits") as hdus:
         assert hdus[1].data["RATE"].sum() == pytest.approx(found["crab_rate"])

@@ -66,6 +66,9 @@ def fit_command(
     again: Annotated[
         Path | None, typer.Option("--again", metavar="fit.json", help="Repeat this fit; other options are not read.")
     ] = None,
+    gammapy: Annotated[
+        bool, typer.Option("--gammapy", help="Write the spectra as gammapy reads them, counts on and off.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fit a model to spectra with their responses, from this project or any other."""
@@ -74,7 +77,7 @@ def fit_command(
 
     check_output(out)
     if again is not None:
-        _write(fit_spectra(repeat_fit(again)), out, as_json=as_json)
+        _write(fit_spectra(repeat_fit(again)), out, gammapy=gammapy, as_json=as_json)
         return
     if not files.spectrum:
         raise RequestError("spectrum", "none", "at least one PHA file, or --again with a fit.json")
@@ -82,12 +85,12 @@ def fit_command(
         "values": _numbers(question.values),
         "contour": question.contour.split(",") if question.contour else None,
     }
-    _write(fit_spectra(make_query(FitRequest, **vars(files), **asked)), out, as_json=as_json)
+    _write(fit_spectra(make_query(FitRequest, **vars(files), **asked)), out, gammapy=gammapy, as_json=as_json)
 
 
-def _write(products: FitProducts, out: Path, *, as_json: bool) -> None:
+def _write(products: FitProducts, out: Path, *, gammapy: bool, as_json: bool) -> None:
     """Write the files and say what came of it."""
-    written = products.write(out)
+    written = products.write(out, gammapy=gammapy)
     if as_json:
         typer.echo(written[0].read_text(encoding="utf-8"), nl=False)
         return

@@ -13,7 +13,16 @@ from integral_oda.errors import DataError
 from integral_oda.instrument.response import Response, ResponseForm
 from integral_oda.products.fits_io import isdc_cards, open_fits, write_fits
 
-__all__ = ["AREA_NAMES", "MATRIX_NAMES", "area_hdu", "matrix_hdus", "read_response", "write_arf", "write_rmf"]
+__all__ = [
+    "AREA_NAMES",
+    "MATRIX_NAMES",
+    "area_hdu",
+    "bounds_hdu",
+    "matrix_hdus",
+    "read_response",
+    "write_arf",
+    "write_rmf",
+]
 
 AREA_NAMES = ("SPECRESP", "ISGR-ARF.-RSP")
 MATRIX_NAMES = ("SPECRESP MATRIX", "MATRIX", "ISGR-RMF.-RSP")
@@ -59,7 +68,10 @@ def write_arf(path: str | Path, response: Response, form: ResponseForm, cards: M
 
 
 def write_rmf(path: str | Path, response: Response, form: ResponseForm, cards: Mapping[str, Any] | None = None) -> None:
-    """Write the RMF of a response as OGIP's SPECRESP MATRIX and EBOUNDS; ``cards`` are added to their headers."""
+    """Write the RMF of a response as OGIP's table of a matrix and EBOUNDS; ``cards`` are added to their headers.
+
+    OGIP calls the table MATRIX where the ARF holds the area, and SPECRESP MATRIX where the RMF does.
+    """
     from astropy.io import fits
 
     write_fits(path, [fits.PrimaryHDU(), *matrix_hdus(response, form, cards)])
@@ -87,19 +99,26 @@ def matrix_hdus(response: Response, form: ResponseForm, cards: Mapping[str, Any]
     columns = [
         *_energy_columns(response),
         fits.Column("N_GRP", "1I", array=(lengths > 0).astype(np.int16)),
-        fits.Column("F_CHAN", "1I", array=starts + first),
-        fits.Column("N_CHAN", "1I", array=lengths),
+        fits.Column("F_CHAN", "PI(1)", array=_one_each(starts + first)),
+        fits.Column("N_CHAN", "PI(1)", array=_one_each(lengths)),
         fits.Column("MATRIX", f"PE({int(lengths.max(initial=1))})", array=values),
     ]
-    table = fits.BinTableHDU.from_columns(columns, name="SPECRESP MATRIX")
+    name, kind = ("SPECRESP MATRIX", "FULL") if form == "OSA11" else ("MATRIX", "REDIST")
+    table = fits.BinTableHDU.from_columns(columns, name=name)
     table.header.update(_cards(response, "RSP_MATRIX", "1.3.0"))
-    kind = "FULL" if form == "OSA11" else "REDIST"
     matrix_cards = {"HDUCLAS3": kind, "CHANTYPE": "PI", "DETCHANS": count, "TLMIN4": first, "TLMAX4": first + count - 1}
     table.header.update({**matrix_cards, "LO_THRES": 0.0, **(cards or {})})
-    edges = response.channel_edges_kev
+    return [table, bounds_hdu(response, cards)]
+
+
+def bounds_hdu(response: Response, cards: Mapping[str, Any] | None = None) -> Any:
+    """Channel bounds as a binary table HDU."""
+    from astropy.io import fits
+
+    edges, count = response.channel_edges_kev, len(response.channel_edges_kev) - 1
     bounds = fits.BinTableHDU.from_columns(
         [
-            fits.Column("CHANNEL", "1I", array=np.arange(count) + first),
+            fits.Column("CHANNEL", "1I", array=np.arange(count) + response.first_channel),
             fits.Column("E_MIN", "1E", unit="keV", array=edges[:-1]),
             fits.Column("E_MAX", "1E", unit="keV", array=edges[1:]),
         ],
@@ -107,7 +126,7 @@ def matrix_hdus(response: Response, form: ResponseForm, cards: Mapping[str, Any]
     )
     bounds.header.update(_cards(response, "EBOUNDS", "1.2.0"))
     bounds.header.update({"CHANTYPE": "PI", "DETCHANS": count, **(cards or {})})
-    return [table, bounds]
+    return bounds
 
 
 def _cards(response: Response, kind: str, version: str) -> dict[str, Any]:
@@ -135,6 +154,13 @@ def _compressed(matrix: Array) -> tuple[Array, Array, Any]:
     for row, (start, stop) in enumerate(zip(starts, stops, strict=True)):
         values[row] = matrix[row, start:stop].astype(np.float32)
     return starts, (stops - starts).astype(np.int16), values
+
+
+def _one_each(values: Array) -> Any:
+    """Groups of each row, of which there is one: readers such as gammapy's expect a list even so."""
+    rows = np.empty(len(values), dtype=object)
+    rows[:] = [np.array([value], dtype=np.int16) for value in values]
+    return rows
 
 
 def _table(hdus: Any, names: Sequence[str], path: str | Path) -> Any:

@@ -13,16 +13,16 @@ from integral_oda.engines.osa.installation import Installation
 WORK_FOLDER = Path("/scratch/integral-oda-osa-abc")
 SCRIPT = (
     "if [ -r /init.sh ]; then . /init.sh >/dev/null; fi; "
-    'export PFILES="/data/work/pfiles;$ISDC_ENV/pfiles:$HEADAS/syspfiles"; '
+    'export PFILES="/data/run/pfiles;$ISDC_ENV/pfiles:$HEADAS/syspfiles"; '
     'export CFITSIO_INCLUDE_FILES="$ISDC_ENV/templates"; '
-    'cd /data/work/obs/scw_1 && exec "$@"'
+    'cd /data/run/obs/scw_1 && exec "$@"'
 )
 SHELL = ["/bin/bash", "-c", SCRIPT, "osa", "ibis_gti", "swgDOL=scw/1/swg_ibis.fits", "mode=h"]
 VARIABLES = [
-    "COMMONLOGFILE=+/data/work/common.log",
+    "COMMONLOGFILE=+/data/run/common.log",
     "COMMONSCRIPT=1",
     "DISPLAY=",
-    "HOME=/data/work/home",
+    "HOME=/data/run/home",
     "REP_BASE_PROD=/data/archive",
     "CURRENT_IC=/data/ic",
     "ISDC_REF_CAT=/data/ic/cat/hec/gnrl_refr_cat_0043.fits[1]",
@@ -44,7 +44,7 @@ def spread(option, values):
     return [text for value in values for text in (option, value)]
 
 
-VOLUMES = ["/archive:/data/archive:ro", "/isdc:/data/ic:ro", f"{WORK_FOLDER}:/data/work:rw"]
+VOLUMES = ["/archive:/data/archive:ro", "/isdc:/data/ic:ro", f"{WORK_FOLDER}:/data/run:rw"]
 
 
 def test_docker():
@@ -88,7 +88,7 @@ def test_only_the_working_directory_can_be_written_and_no_pfiles_of_the_host_go_
     monkeypatch.setenv("PFILES", "/home/user/pfiles;/opt/heasoft/syspfiles")
     line = command_line(runtime)
     mounts = [line[k + 1] for k, text in enumerate(line) if text in ("--volume", "--bind")]
-    assert [mount for mount in mounts if not mount.endswith(":ro")] == [f"{WORK_FOLDER}:/data/work:rw"]
+    assert [mount for mount in mounts if not mount.endswith(":ro")] == [f"{WORK_FOLDER}:/data/run:rw"]
     assert not any("/home/user/pfiles" in text for text in line)
     assert [text for text in line if text.startswith("PFILES=")] == []
 
@@ -112,4 +112,4 @@ def test_a_container_left_running_is_ended_by_its_name():
 def test_without_mounts_only_the_working_directory_is_seen():
     line = container_command(Container("docker"), WORK_FOLDER, ["true"], {}, [Mount(Path("/a"), "/b")])
     assert line.count("--volume") == 2
-    assert "cd /data/work &&" in line[line.index("-c") + 1]
+    assert "cd /data/run &&" in line[line.index("-c") + 1]

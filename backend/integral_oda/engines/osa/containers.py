@@ -13,7 +13,7 @@ __all__ = ["DEFAULT_IMAGE", "RUNTIMES", "WORK", "Container", "Mount", "container
 RUNTIMES = ("apptainer", "podman", "docker")
 DEFAULT_IMAGE = "integralsw/osa:11.2"
 """Newest public tag of OSA."""
-WORK = "/data/work"
+WORK = "/data/run"
 """Where the working directory lies inside."""
 _INITIALISE = "if [ -r /init.sh ]; then . /init.sh >/dev/null; fi"
 _PFILES = f'export PFILES="{WORK}/pfiles;$ISDC_ENV/pfiles:$HEADAS/syspfiles"'

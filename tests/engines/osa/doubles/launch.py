@@ -14,9 +14,10 @@ import helpers
 def find(name):
     if name in helpers.TABLE:
         return helpers.TABLE[name]
+    import source_steps
     import steps
 
-    return steps.TABLE[name]
+    return (steps.TABLE | source_steps.TABLE)[name]
 
 
 frame.run(sys.argv[1], sys.argv[2:], find)
