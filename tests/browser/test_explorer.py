@@ -119,7 +119,8 @@ def test_a_click_into_the_image_measures_there(app, page):
 
 
 def settled_box(page, selector):
-    """Where something is once nothing above it moves it any more."""
+    """Where something is, in sight, once nothing above it moves it any more."""
+    page.locator(selector).scroll_into_view_if_needed()
     box = None
     while (now := page.locator(selector).bounding_box()) != box:
         box = now
