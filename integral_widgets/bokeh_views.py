@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from integral_oda.products.graticule import Frame, GraticuleLine, graticule
 from integral_widgets import display
-from integral_widgets.graticule import Frame, GraticuleLine, graticule
 
 if TYPE_CHECKING:
     from ipywidgets import DOMWidget

@@ -215,9 +215,7 @@ def _load_ahead() -> None:
     """Import what the last steps need while the first ones wait for the disk and for zlib."""
     names = (
         "integral_oda.engines.native.image",
-        "astropy.io.fits",
-        "matplotlib.backends.backend_agg",
-        "astropy.visualization.wcsaxes",
+        "integral_oda.engines.native.pack",
     )
     threading.Thread(target=lambda: [importlib.import_module(name) for name in names], daemon=True).start()
 

@@ -18,9 +18,9 @@ from integral_oda.mosaics.inputs import NOISE_LIMIT, ImageFiles, find_images
 from integral_oda.mosaics.sources import MosaicSources, Position, find_sources
 from integral_oda.products.fits_io import write_aside
 from integral_oda.products.healpix import HealpixGrid, HealpixMap, write_healpix, write_hips
-from integral_oda.products.pictures import draw_sky_image
 from integral_oda.products.sky_grid import SkyGrid, camera_of, choose_grid
 from integral_oda.products.sky_image import SkyImage, grid_like, write_sky_images
+from integral_oda.products.sky_picture import draw_sky_image
 from integral_oda.products.source_list import write_regions, write_source_list
 from integral_oda.versions import software_versions
 from integral_oda.workflow.keys import digest, file_sha256

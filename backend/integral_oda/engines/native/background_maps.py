@@ -81,7 +81,7 @@ class PackBackground:
 
     def save(self, value: dict[str, BackgroundMap], folder: Path) -> None:
         """Write the maps, their pictures and the lists of the summary."""
-        from integral_oda.products.pictures import draw_background_map
+        from integral_oda.products.background_picture import draw_background_map
 
         for name, background in value.items():
             write_background_map(folder / name, background)

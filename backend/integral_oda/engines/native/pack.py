@@ -9,9 +9,9 @@ from typing import Any
 
 from integral_oda.engines.native.image import WindowImage
 from integral_oda.products.photometry import FluxScale
-from integral_oda.products.pictures import draw_sky_image
 from integral_oda.products.sensitivity import write_sensitivity_maps
 from integral_oda.products.sky_image import SkyImage, write_sky_images
+from integral_oda.products.sky_picture import draw_sky_image
 from integral_oda.products.source_list import write_regions, write_source_list
 
 __all__ = ["LISTS_FILE", "PackImage"]

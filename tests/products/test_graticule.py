@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy.wcs import WCS
 
-from integral_widgets.graticule import graticule, line_step
+from integral_oda.instrument.energy import EnergyBand
+from integral_oda.products.graticule import graticule, line_step
+from integral_oda.products.sky_image import SkyImage
+
+
+@pytest.fixture
+def image():
+    """Field of 12 by 8 degrees, north up."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crpix, wcs.wcs.crval, wcs.wcs.cdelt = [60.5, 40.5], [290.0, 20.0], [-0.1, 0.1]
+    wcs.wcs.radesys, wcs.wcs.equinox = "FK5", 2000.0
+    wcs.wcs.set()
+    plane = np.ones((80, 120), np.float32)
+    return SkyImage(plane, plane, plane, plane, wcs, EnergyBand(28.0, 80.0))
 
 
 def test_every_point_of_a_line_has_the_coordinate_of_its_label(image):
@@ -53,6 +68,14 @@ def test_galactic_lines_have_the_galactic_coordinate_of_their_label(image):
         sky = SkyCoord(ra, dec, unit="deg", frame="fk5").galactic
         assert np.allclose(sky.l.deg if line.axis == "l" else sky.b.deg, line.value_deg, atol=1e-6)
     assert {line.label[:3] for line in lines if line.axis == "b"} <= {"b +", "b -"}
+
+
+def test_an_image_in_galactic_coordinates_has_its_lines_where_they_are(image):
+    image.wcs.wcs.ctype, image.wcs.wcs.crval = ["GLON-TAN", "GLAT-TAN"], [58.0, 2.0]
+    for line in graticule(image.wcs, image.shape, "galactic"):
+        seen = np.isfinite(line.column)
+        back = image.wcs.wcs_pix2world(line.column[seen], line.row[seen], 0)
+        assert np.allclose(back[0 if line.axis == "l" else 1], line.value_deg, atol=1e-6)
 
 
 def test_lines_behind_the_projection_are_left_out(image):

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from integral_oda.arrays import Array
+from integral_oda.instrument.attitude import unit_vector
+from integral_oda.products.sky_grid import directions_to_pixels, galactic_axes, pixel_directions
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
 __all__ = ["Frame", "GraticuleLine", "graticule", "line_step"]
 
-Array = NDArray[np.float64]
 Axis = Literal["RA", "Dec", "l", "b"]
 Frame = Literal["equatorial", "galactic"]
 
@@ -68,20 +70,16 @@ class _Grid:
     frame: Frame
 
     def to_pixel(self, longitude: Array, latitude: Array) -> tuple[Array, Array]:
-        ra, dec = _turned(longitude, latitude, "galactic", "fk5") if self.frame == "galactic" else (longitude, latitude)
-        column, row = self.wcs.celestial.wcs_world2pix(ra, dec, 0)
-        return column, row
+        directions = unit_vector(longitude, latitude)
+        if self.frame == "galactic":
+            directions = directions @ galactic_axes()
+        return directions_to_pixels(self.wcs, directions)
 
     def to_sky(self, column: Array, row: Array) -> tuple[Array, Array]:
-        ra, dec = self.wcs.celestial.wcs_pix2world(column, row, 0)
-        return _turned(ra, dec, "fk5", "galactic") if self.frame == "galactic" else (ra, dec)
-
-
-def _turned(longitude: Array, latitude: Array, old: str, new: str) -> tuple[Array, Array]:
-    from astropy.coordinates import SkyCoord
-
-    sky = SkyCoord(longitude, np.clip(latitude, -90, 90), unit="deg", frame=old).transform_to(new).spherical
-    return np.asarray(sky.lon.deg), np.asarray(sky.lat.deg)
+        v = pixel_directions(self.wcs, column, row)
+        if self.frame == "galactic":
+            v = v @ galactic_axes().T
+        return np.rad2deg(np.arctan2(v[:, 1], v[:, 0])) % 360, np.rad2deg(np.arcsin(np.clip(v[:, 2], -1, 1)))
 
 
 def graticule(wcs: WCS, shape: tuple[int, int], frame: Frame = "equatorial") -> list[GraticuleLine]:
@@ -90,7 +88,7 @@ def graticule(wcs: WCS, shape: tuple[int, int], frame: Frame = "equatorial") -> 
     Parameters
     ----------
     wcs : `~astropy.wcs.WCS`
-        Celestial coordinates (FK5) of the pixel grid.
+        Celestial coordinates (FK5 or galactic) of the pixel grid.
     shape : tuple of int
         Rows and columns of the image.
     frame : {"equatorial", "galactic"}
