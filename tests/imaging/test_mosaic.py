@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from integral_oda.imaging.mosaic import MosaicSum
-from integral_oda.imaging.resampling import Resampler, Resampling
+from integral_oda.imaging.resampling import Resampler, Resampling, without_ripples
 from integral_oda.imaging.sky_grid import DirectionGrid, Extent, ImagePlane, PlaneGrid, gnomonic_camera
 
 SHAPE = (9, 11)
@@ -123,3 +123,24 @@ def test_significance_has_a_noise_of_one_whatever_the_resampling():
         seen = mosaic.variance > 0
         assert seen.sum() > 30_000
         assert mosaic.significance[seen].std() == pytest.approx(1, abs=0.02)
+
+
+def test_ripples_are_taken_from_a_variance_and_its_slope_is_kept():
+    rows, columns = np.mgrid[:120, :120]
+    level = np.exp(((rows - 60) ** 2 + (columns - 60) ** 2) / 4000)
+    rippled = level * (1 + 0.2 * np.cos(2 * np.pi * (rows + 0.2 * columns) / 9))
+    rippled[:, :20] = 0
+    smooth = without_ripples(rippled)
+    inside = np.s_[35:85, 35:85]
+    assert np.all(smooth[:, :20] == 0)
+    assert np.abs(rippled / level - 1)[inside].max() > 0.19
+    # The mean of the inverse is 2 % above the inverse of the mean.
+    assert np.abs(smooth / level * 1.02 - 1)[inside].max() < 0.05
+
+
+@settings(deadline=None)
+@given(st.floats(1e-4, 1e4), npst.arrays(bool, (14, 17)))
+def test_a_level_variance_stays_what_it_is(level, seen):
+    smooth = without_ripples(np.where(seen, level, 0.0))
+    assert np.allclose(smooth[seen], level, rtol=1e-5)
+    assert np.all(smooth[~seen] == 0)

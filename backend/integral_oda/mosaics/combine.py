@@ -10,7 +10,7 @@ import numpy as np
 
 from integral_oda.imaging.mosaic import MosaicSum
 from integral_oda.imaging.mosaic_fit import PeakShape
-from integral_oda.imaging.resampling import PSF_SIGMA_PIXELS, Resampler, Resampling
+from integral_oda.imaging.resampling import PSF_SIGMA_PIXELS, Resampler, Resampling, without_ripples
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.mosaics.keywords import summed_keywords
 from integral_oda.products.healpix import HealpixGrid, HealpixMap
@@ -32,11 +32,15 @@ def peak_shape(keywords: Mapping[str, Any]) -> PeakShape:
     """
     if "PSFSIGMA" in keywords:
         return PeakShape(*(float(keywords[name]) for name in _SHAPE_KEYWORDS))
-    if int(keywords.get("MOSASPR", 0)) == 1:
+    if _spread_by_osa(keywords):
         widths = (np.sqrt(PSF_SIGMA_PIXELS**2 + n * _OSA_SPREAD_VARIANCE) for n in (1, 2))
         psf_sigma, correlation = (float(width) for width in widths)
         return PeakShape(psf_sigma=psf_sigma, correlation=correlation)
     return PeakShape()
+
+
+def _spread_by_osa(keywords: Mapping[str, Any]) -> bool:
+    return "PSFSIGMA" not in keywords and int(keywords.get("MOSASPR", 0)) == 1
 
 
 @dataclass
@@ -63,7 +67,8 @@ class BandSum:
     def add(self, image: SkyImage) -> None:
         """Add one image of the band."""
         form = peak_shape(image.keywords)
-        planes = image.intensity, image.variance, image.exposure
+        variance = without_ripples(image.variance) if _spread_by_osa(image.keywords) else image.variance
+        planes = image.intensity, variance, image.exposure
         values = Resampler(*planes, self.method, form.correlation, form.share)
         self.total = self.total.with_image(values, image_plane(image.wcs, image.shape), self.grid.pixels)
         self._keywords.append(image.keywords)

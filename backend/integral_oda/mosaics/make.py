@@ -151,7 +151,7 @@ class MosaicProducts:
         request = _as_json(self.request)
         raw = {path.name: file_sha256(path) for path in self.files.read_paths}
         key = digest({"request": request, "raw": sorted(raw.values())})
-        made = Made(key, "MOSAIC", "1", "all", "integral-oda", __version__, request, (), raw, None, None)
+        made = Made(key, "MOSAIC", "2", "all", "integral-oda", __version__, request, (), raw, None, None)
         return prov_document([made], software_versions(), request)
 
 
