@@ -128,6 +128,21 @@ def test_barycentric_times_say_what_they_are(made):
     assert 1 < np.abs(there.time_ijd - plain.time_ijd).max() * 86400 < 510
 
 
+def test_the_orbit_of_the_revolution_stands_in_for_the_windows(made, archive):
+    root, scw = archive
+    centre, plain = (made(src_name="Crab", barycentre=flag).curves[0] for flag in (True, False))
+    begin = np.array([plain.time_ijd[0] - 1])
+    columns = [fits.Column(name, "1D", array=begin + n) for n, name in enumerate(("DAYBEG", "EPOCH", "DAYEND"))]
+    columns += [fits.Column("XYZPOS", "3D", array=[[0, 0, 150e3]]), fits.Column("XYZVEL", "3D", array=[[0.5, 0, 0]])]
+    folder = root / f"aux/adp/{scw[:4]}.001"
+    folder.mkdir(parents=True)
+    fits.BinTableHDU.from_columns(columns, name="AUXL-ORBI-HIS").writeto(folder / "orbit_historic.fits")
+    there = made(src_name="Crab", barycentre=True).curves[0]
+    assert (there.keywords["BARYPOS"], there.keywords["BARYERR"]) == ("SPACECRAFT ORBIT", 1e-3)
+    later = (there.time_ijd - centre.time_ijd)[0] * 86400
+    assert later == pytest.approx(150e3 / 299792.458 * np.sin(np.deg2rad(22.0145)), abs=2e-3)
+
+
 @pytest.mark.parametrize(
     ("values", "parameter"),
     [

@@ -8,7 +8,7 @@ from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.io import fits
 from astropy.time import Time
 
-from integral_oda.timing.barycentre import GEOCENTRE_ERROR_S, Orbit, barycentric_ijd
+from integral_oda.timing.barycentre import GEOCENTRE_ERROR_S, Orbit, barycentric_ijd, moved_km
 
 
 def test_osas_own_times_lie_within_the_error_that_is_stated(real_data):
@@ -51,3 +51,12 @@ def test_an_orbit_knows_its_time():
 
 def test_nothing_is_nothing():
     assert len(barycentric_ijd(np.zeros(0), 10.0, 10.0)) == 0
+
+
+def test_a_circular_orbit_goes_round_both_ways():
+    radius, turns = 42164.0, np.array([-0.5, -0.25, 0.0, 0.25, 1.0])
+    period = 2 * np.pi * np.sqrt(radius**3 / 398600.4418)
+    speed = 2 * np.pi * radius / period
+    found = moved_km(np.array([radius, 0, 0]), np.array([0, speed, 0]), turns * period)
+    angle = 2 * np.pi * turns
+    assert found == pytest.approx(radius * np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1), abs=0.01)

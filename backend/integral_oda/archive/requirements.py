@@ -43,6 +43,7 @@ NEEDED_FILES = (
     NeededFile("scw", GROUP_FILE, ("COR", "GTI", "IMA", "SPE", "LCR"), must=_OSA),
     NeededFile("scw", "ibis_hk.fits", ("COR", "GTI", "DEAD"), must=_OSA),
     NeededFile("scw", "isgri_dead.fits", ("DEAD",), uses=("native",)),
+    NeededFile("scw", "sc_orbit_param.fits", ("LCR",), uses=("native",)),
     NeededFile("rev", "idx/isgri_context_index.fits", ("BIN_I", "BIN_S", "BIN_T"), must=_OSA),
     NeededFile("rev", "idx/isgri_prp_noise_index.fits", ("BIN_I", "BIN_S", "BIN_T"), must=_OSA),
     NeededFile("rev", "idx/isgri_pxlswtch_index.fits", ("COR",), must=_OSA),
@@ -53,7 +54,7 @@ NEEDED_FILES = (
     NeededFile("aux", "attitude_historic.fits", ("GTI", "IMA"), must=_OSA, uses=_OSA),
     NeededFile("aux", "attitude_snapshot.fits", ("GTI", "IMA"), uses=_OSA),
     NeededFile("aux", "attitude_predicted_*.fits", ("GTI", "IMA"), uses=_OSA),
-    NeededFile("aux", "orbit_historic.fits", ("COR",), uses=_OSA),
+    NeededFile("aux", "orbit_historic.fits", ("COR", "LCR")),
 )
 """After the step table of OSA's manual; ISDC's archive has further files, which these steps do not read."""
 

@@ -10,12 +10,13 @@ from integral_oda.arrays import Array
 from integral_oda.instrument.attitude import unit_vector
 from integral_oda.timing.light_curve import DAY_S
 
-__all__ = ["GEOCENTRE_ERROR_S", "Orbit", "barycentric_ijd"]
+__all__ = ["GEOCENTRE_ERROR_S", "Orbit", "barycentric_ijd", "moved_km"]
 
 GEOCENTRE_ERROR_S = 0.51
 """Largest error where the spacecraft's place is not known: light travels INTEGRAL's apogee of 153 000 km in 0.51 s."""
 _LIGHT_KM_S = 299792.458
 _AU_KM = 149597870.7
+_EARTH_GM_KM3_S2 = 398600.4418
 _SUN_DELAY_S = 9.850981e-6
 """2 G M / c^3 of the Sun."""
 _MJD_OF_IJD_0 = 51544.0
@@ -33,16 +34,48 @@ class Orbit:
         ``(n,)`` in order.
     position_km : ndarray
         ``(n, 3)`` from the Earth's centre, J2000 axes.
+    error_s : float
+        What the light travel time may be off by.
     """
 
     time_ijd: Array
     position_km: Array
+    error_s: float = 1e-4
 
     def covers(self, time_ijd: Array, margin_s: float = 600.0) -> bool:
         """Whether all of some times lie in the orbit's span, or just beside it."""
         margin = margin_s / DAY_S
         inside = (time_ijd >= self.time_ijd[0] - margin) & (time_ijd <= self.time_ijd[-1] + margin)
         return bool(inside.all())
+
+
+def moved_km(position_km: Array, velocity_km_s: Array, seconds: Array) -> Array:
+    """Places on an orbit around the Earth alone.
+
+    Parameters
+    ----------
+    position_km, velocity_km_s : ndarray
+        ``(3,)`` at one moment.
+    seconds : ndarray
+        ``(n,)`` since then, in order; before it where they are negative.
+
+    Returns
+    -------
+    ndarray
+        ``(n, 3)``. In an hour at INTEGRAL's apogee the Moon and the Sun move it by less than 1 km.
+    """
+    from scipy.integrate import solve_ivp
+
+    def forces(_: float, state: Array) -> Array:
+        return np.concatenate([state[3:], -_EARTH_GM_KM3_S2 * state[:3] / np.linalg.norm(state[:3]) ** 3])
+
+    start, found = np.concatenate([position_km, velocity_km_s]), np.empty((len(seconds), 3))
+    for part in (np.flatnonzero(seconds < 0)[::-1], np.flatnonzero(seconds >= 0)):
+        if len(part):
+            span = (0.0, float(seconds[part[-1]]))
+            states = solve_ivp(forces, span, start, "DOP853", seconds[part], rtol=1e-10, atol=1e-6)
+            found[part] = states.y[:3].T
+    return found
 
 
 def barycentric_ijd(time_ijd: Array, ra_deg: float, dec_deg: float, orbit: Orbit | None = None) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from integral_oda.archive.orbit import read_orbit
+from integral_oda.archive.orbit import REVOLUTION_ORBIT_FILE, read_orbit, read_revolution_orbit
 from integral_oda.arrays import Array
 from integral_oda.errors import DataError
 from integral_oda.products.light_curve import LightCurve
@@ -17,15 +17,18 @@ __all__ = ["at_barycentre", "barycentre_keywords", "orbit_of"]
 
 
 def orbit_of(path: Path | None, window: Mapping[str, Any], time_ijd: Array) -> Orbit | None:
-    """Orbit of a window, or None where there is no file.
+    """Orbit of a window, or None where there is no file, or only a revolution's that does not tell.
 
     Raises
     ------
     DataError
-        If the file is damaged, or about other times.
+        If the file is damaged, or the window's own is about other times.
     """
     if path is None:
         return None
+    if path.name.removesuffix(".gz") == REVOLUTION_ORBIT_FILE:
+        found = read_revolution_orbit(path, window)
+        return found if found is not None and found.covers(time_ijd) else None
     orbit = read_orbit(path, window)
     if not orbit.covers(time_ijd):
         raise DataError(f"{path}: the orbit is not that of the science window {window.get('SWID', '')}")
@@ -46,5 +49,5 @@ def barycentre_keywords(orbit: Orbit | None) -> dict[str, Any]:
         "TIMEREF": "SOLARSYSTEM",
         "PLEPHEM": "ERFA epv00",
         "BARYPOS": "GEOCENTRE" if orbit is None else "SPACECRAFT ORBIT",
-        "BARYERR": GEOCENTRE_ERROR_S if orbit is None else 1e-4,
+        "BARYERR": GEOCENTRE_ERROR_S if orbit is None else orbit.error_s,
     }

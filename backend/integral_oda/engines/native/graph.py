@@ -428,9 +428,9 @@ def _light_curve_node(step: DeclaredStep, archive: Archive, scw: str, base: Mapp
 
 
 def _orbit(archive: Archive, scw: str) -> Path | None:
-    from integral_oda.archive.orbit import ORBIT_FILE
+    from integral_oda.archive.orbit import ORBIT_FILE, REVOLUTION_ORBIT_FILE
 
-    return archive.find(scw, ORBIT_FILE)
+    return archive.find(scw, ORBIT_FILE) or archive.find_auxiliary_file(scw, REVOLUTION_ORBIT_FILE)
 
 
 def _selected_nodes(
