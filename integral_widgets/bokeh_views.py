@@ -26,6 +26,7 @@ __all__ = [
     "colour_limits",
     "figure_widget",
     "load_bokeh",
+    "restyle",
     "rgb_figure",
     "show_image",
     "sky_image_figure",
@@ -135,7 +136,7 @@ def sky_image_figure(
         Coordinates are 0-based pixels of the image. At most one megapixel of bytes is sent.
     """
     look = look or Look()
-    plot = _empty_figure(image.shape, width, f"{_PLANE_TITLES[look.plane].split(' [')[0]}, {image.band} keV")
+    plot = _empty_figure(image.shape, width, _title(image, look))
     _draw_pixels(plot, image, look, noise)
     _draw_all_marks(plot, image, look, sources, suppressed, regions)
     return plot
@@ -236,11 +237,9 @@ def _values(image: SkyImage, plane: Plane, noise: float = 1.0) -> NDArray[np.flo
 
 
 def _draw_pixels(plot: Figure, image: SkyImage, look: Look, noise: float) -> None:
-    from bokeh import palettes
     from bokeh.models import LinearColorMapper
 
-    palette = palettes.all_palettes[look.colour_map][256][:255]
-    mapper = LinearColorMapper(palette=palette, low=0, high=254, high_color=_EMPTY_COLOUR)
+    mapper = LinearColorMapper(palette=_palette(look), low=0, high=254, high_color=_EMPTY_COLOUR)
     rows, columns = image.shape
     limits = colour_limits(image, look.plane)
     plot.image(
@@ -264,13 +263,31 @@ def _levels(image: SkyImage, look: Look, limits: tuple[float, float], noise: flo
 
 def show_image(plot: Figure, image: SkyImage, look: Look) -> None:
     """Put another band of the same pixel grid into a figure of `sky_image_figure` that is on the page."""
-    limits = colour_limits(image, look.plane)
-    pixels = plot.select_one({"name": "pixels"}).data_source
-    pixels.data = {**pixels.data, "image": [_levels(image, look, limits, 1.0)]}
+    restyle(plot, image, look)
     plot.select_one({"name": "values"}).data_source.data = _pointer_values(image)
+    for crosses in plot.select({"name": "suppressed"}):
+        crosses.visible = False
+
+
+def restyle(plot: Figure, image: SkyImage, look: Look, noise: float = 1.0) -> None:
+    """Show another plane, scale or colours in a figure of `sky_image_figure` that is on the page, the grid as it is."""
+    limits = colour_limits(image, look.plane)
+    pixels = plot.select_one({"name": "pixels"})
+    pixels.glyph.color_mapper.palette = _palette(look)
+    pixels.data_source.data = {**pixels.data_source.data, "image": [_levels(image, look, limits, noise)]}
     places, labels = _ticks(*limits, look.stretch)
-    plot.right[0].update(ticker=_fixed(places), major_label_overrides=labels)
-    plot.title.text = f"{_PLANE_TITLES[look.plane].split(' [')[0]}, {image.band} keV"
+    plot.right[0].update(ticker=_fixed(places), major_label_overrides=labels, title=_PLANE_TITLES[look.plane])
+    plot.title.text = _title(image, look)
+
+
+def _title(image: SkyImage, look: Look) -> str:
+    return f"{_PLANE_TITLES[look.plane].split(' [')[0]}, {image.band} keV"
+
+
+def _palette(look: Look) -> list[str]:
+    from bokeh import palettes
+
+    return list(palettes.all_palettes[look.colour_map][256][:255])
 
 
 def _add_colour_bar(plot: Figure, mapper: Any, title: str, low: float, high: float, stretch: display.Stretch) -> None:
@@ -426,22 +443,21 @@ def _draw_graticule(plot: Figure, lines: Sequence[GraticuleLine], shape: tuple[i
         line_width=1,
         name="graticule",
     )
-    rows, columns = shape
-    for line in lines:
-        column, row = line.label_point
-        right, top = column > 0.85 * columns, row > 0.93 * rows
-        plot.text(
-            [column],
-            [row],
-            text=[line.label],
-            x_offset=-4 if right else 4,
-            y_offset=3 if top else -3,
-            text_color=GRID_COLOUR,
-            text_font_size="11px",
-            text_baseline="top" if top else "bottom",
-            text_align="right" if right else "left",
-            name="graticule_label",
-        )
+    column, row = np.transpose([line.label_point for line in lines])
+    right, top = column > 0.85 * shape[1], row > 0.93 * shape[0]
+    labels = {
+        "column": column,
+        "row": row,
+        "label": [line.label for line in lines],
+        "x_offset": np.where(right, -4, 4),
+        "y_offset": np.where(top, 3, -3),
+        "align": np.where(right, "right", "left").tolist(),
+        "baseline": np.where(top, "top", "bottom").tolist(),
+    }
+    plot.text(
+        "column", "row", text="label", source=labels, x_offset="x_offset", y_offset="y_offset", text_align="align",
+        text_baseline="baseline", text_color=GRID_COLOUR, text_font_size="11px", name="graticule_labels",
+    )  # fmt: skip
 
 
 def _draw_sources(plot: Figure, image: SkyImage, sources: Sequence[Source]) -> None:

@@ -408,25 +408,30 @@ class Explorer:
     def _show_result(self, followed: Followed) -> None:
         from integral_widgets.views import left_out_html, source_table_html
 
-        kind, request = followed.kind, followed.state.request
+        kind = followed.kind
         products = replace(products_of(followed.job), folder=self._served(followed.job))
         try:
             view = self._view(kind, products)
         except IntegralOdaError as exc:  # the files are there all the same
             view = SimpleNamespace(widget=widgets.HTML(error_html(str(exc))))
-        query = query_of(kind, request["query"])
-        address = f"?{self.form.query_string_of(query)}&product={kind}" if _has_address() else ""
-        bar = ResultBar(
-            products, query, self.archive, self.store, kind, self.out / "results" / followed.job.id, address
-        )
         self.products[kind], self.views[kind] = products, view
         table = source_table_html(products.sources) if isinstance(products, ImageProducts) else ""
         about = widgets.HTML(table + left_out_html(products.summary))
-        self.page.places[kind].children = (self._heading(LABELS[kind], products), view.widget, about, bar.widget)
+        shown = (self._heading(LABELS[kind], products), view.widget, about)
+        # The picture first: to pack the files of a mosaic takes as long as to draw it.
+        self.page.places[kind].children = shown
         self.page.empty.layout.display = "none"
+        self.page.places[kind].children = (*shown, self._bar(followed, products).widget)
         if kind == "image":
             self.editor.show(products.summary)
             self.page.editor_place.layout.display = ""
+
+    def _bar(self, followed: Followed, products: Products) -> ResultBar:
+        """Files of a result, and how to get it again."""
+        kind, query = followed.kind, query_of(followed.kind, followed.state.request["query"])
+        address = f"?{self.form.query_string_of(query)}&product={kind}" if _has_address() else ""
+        out = self.out / "results" / followed.job.id
+        return ResultBar(products, query, self.archive, self.store, kind, out, address)
 
     def _view(self, kind: str, products: Any) -> Any:
         """What shows a product; its buttons ask for more of it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as widgets
@@ -32,7 +33,7 @@ class FigurePlace:
     """
 
     def __init__(self, draw: Callable[[], Any], controls: Sequence[widgets.Widget]) -> None:
-        self._draw = draw
+        self._draw, self._kept = draw, False
         self.figure: Any = None
         self.widget = widgets.Box(layout=widgets.Layout(width="100%"))
         for control in controls:
@@ -41,10 +42,21 @@ class FigurePlace:
 
     def refresh(self, _: Any = None) -> None:
         """Draw the figure as the controls ask."""
+        if self._kept:
+            return
         self.figure = self._draw()
         old, self.widget.children = self.widget.children, (figure_widget(self.figure),)
         for widget in old:
             close_figure_widget(widget)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the figure whatever happens to the controls meanwhile, because it is changed in place."""
+        self._kept = True
+        try:
+            yield
+        finally:
+            self._kept = False
 
 
 class Notice:

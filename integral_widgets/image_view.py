@@ -15,10 +15,10 @@ import numpy as np
 from integral_oda.errors import RequestError
 from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import SourceBand
-from integral_widgets.bokeh_views import COLOUR_MAPS, Look, rgb_figure, show_image, sky_image_figure
+from integral_widgets.bokeh_views import COLOUR_MAPS, Look, restyle, rgb_figure, show_image, sky_image_figure
 from integral_widgets.callbacks import safe_callback
 from integral_widgets.figure_place import FigurePlace, Notice, choice, press, wrapped_row
-from integral_widgets.live_imaging import LiveImaging
+from integral_widgets.live_imaging import SLIDER_KEV, LiveImaging
 
 __all__ = ["ImageView", "box_statistics", "describe_pixel"]
 
@@ -29,7 +29,6 @@ _PLANES = (("Significance", "significance"), ("Flux", "intensity"), ("Exposure",
            ("Sensitivity", "sensitivity"))  # fmt: skip
 _FRAMES = (("RA, Dec", "equatorial"), ("l, b", "galactic"))
 _STRETCHES = (("linear", "linear"), ("asinh", "asinh"), ("log", "log"))
-_SLIDER_KEV = (*range(15, 60), *range(60, 120, 2), *range(120, 200, 5), *range(200, 420, 20), 500, 600, 800, 1000)
 
 At = Callable[[float, float], None]
 
@@ -74,7 +73,9 @@ class ImageView:
         self.regions: list[tuple[str, float, float, float]] = []
         self.notice = Notice("Click the image to read and measure a position; draw a box for its statistics.")
         self._make_controls()
-        self.place = FigurePlace(self._figure, (self.band, self.plane, self.stretch, self.frame, self.colours))
+        self.place = FigurePlace(self._figure, (self.band, self.frame))
+        for control in (self.plane, self.stretch, self.colours):
+            control.observe(self._restyle, names="value")
         self.widget = widgets.VBox(
             [
                 wrapped_row([self.band, self.plane, self.stretch, self.frame, self.colours]),
@@ -194,7 +195,7 @@ class ImageView:
         if self.live is None:
             return []
         first = self.images[0].band
-        energies = sorted({*map(float, _SLIDER_KEV), *first})
+        energies = sorted({*SLIDER_KEV, *first})
         self.slider = widgets.SelectionRangeSlider(
             options=[(f"{energy:g}", energy) for energy in energies],
             index=(energies.index(first.e1_kev), energies.index(first.e2_kev)),
@@ -208,7 +209,7 @@ class ImageView:
             "Analyse this band in full",
             self._analyse_band,
             self.notice,
-            "the slider keeps sources and structure; the whole analysis finds both anew",
+            "the slider keeps the sources where they are; the whole analysis seeks and places them anew",
         )
         if self.on_band is None:
             self.band_button.layout.display = "none"
@@ -222,12 +223,30 @@ class ImageView:
     def _show_live(self, image: SkyImage, seconds: float) -> None:
         """Called in the thread of `LiveImaging`."""
         self.shown = image
-        if self.band.value == LIVE and self.place.figure is not None:
-            show_image(self.place.figure, image, self._look)
-        else:
+        if self.band.value in (SIDE_BY_SIDE, RGB):
             self.band.value = LIVE
-        widths = image.keywords.get("STRUCWID", "")
-        self.notice.say(f"{image.band} keV in {seconds:.2f} s, with the sources known and the structure of {widths}")
+        else:
+            with self.place.kept():
+                self.band.value = LIVE
+            show_image(self.place.figure, image, self._look)
+        self.notice.say(f"{image.band} keV in {seconds:.2f} s, with the sources that are known")
+
+    def _restyle(self, _: Any) -> None:
+        """Another plane, scale or colours of what is shown, in the figure that is there."""
+        if self.band.value in (SIDE_BY_SIDE, RGB):
+            self.place.refresh()
+        else:
+            restyle(self.place.figure, self.data, self._look, self._noise(self._number))
+
+    @property
+    def _number(self) -> int:
+        """Which image's band is shown; of the slider's band, that of the image it began with."""
+        return self.band.value if isinstance(self.band.value, int) else 0
+
+    def _noise(self, number: int) -> float:
+        """Width of the significance map of an image, measured."""
+        noise = self.products.summary.get("noise", ())
+        return float(noise[number]["significance_sigma"]) if number < len(noise) else 1.0
 
     @property
     def _look(self) -> Look:
@@ -238,7 +257,9 @@ class ImageView:
 
         shown = self.band.value
         if shown == SIDE_BY_SIDE:
-            figures = [self._figure_of(image, k, FULL_WIDTH // 2) for k, image in enumerate(self.images)]
+            figures = [self._figure_of(k, image, FULL_WIDTH // 2) for k, image in enumerate(self.images)]
+            for image, figure in zip(self.images, figures, strict=True):
+                self._connected(figure, image)
             for figure in figures[1:]:
                 figure.x_range, figure.y_range = figures[0].x_range, figures[0].y_range
             grid = gridplot(figures, ncols=2, sizing_mode="scale_width", merge_tools=False, toolbar_location=None)
@@ -246,31 +267,28 @@ class ImageView:
             return grid
         if shown == RGB:
             return self._connected(rgb_figure(self.images, self.products.sources, self._look, **self._marks), None)
-        return self._figure_of(self.data, shown if isinstance(shown, int) else 0)
+        return self._connected(self._figure_of(self._number, self.data), None)
 
-    def _figure_of(self, image: SkyImage, number: int, width: int = 640) -> Any:
-        noise = self.products.summary.get("noise", ())
-        measured = float(noise[number]["significance_sigma"]) if number < len(noise) else 1.0
-        figure = sky_image_figure(image, self.products.sources, self._look, width, noise=measured, **self._marks)
-        return self._connected(figure, image)
+    def _figure_of(self, number: int, image: SkyImage, width: int = 640) -> Any:
+        sources, noise = self.products.sources, self._noise(number)
+        return sky_image_figure(image, sources, self._look, width, noise=noise, **self._marks)
 
     @property
     def _marks(self) -> dict[str, Any]:
         return {"suppressed": self.products.summary.get("suppressed", ()), "regions": self.regions}
 
     def _connected(self, figure: Any, image: SkyImage | None) -> Any:
-        """The figure with clicks and boxes led here; ``image`` is the one they are about, None for the slider's."""
+        """The figure with clicks and boxes led here; ``image`` is the one they are about, None for that of `data`."""
         from bokeh.events import SelectionGeometry, Tap
 
-        about = None if self.band.value == LIVE else image
         told = safe_callback(self.notice.fail)
 
         def boxed(event: Any) -> None:
             box = event.geometry
             if event.final and box.get("type") == "rect":
-                self.select_box((box["x0"], box["x1"]), (box["y0"], box["y1"]), about)
+                self.select_box((box["x0"], box["x1"]), (box["y0"], box["y1"]), image)
 
-        figure.on_event(Tap, told(lambda event: self.pick(event.x, event.y, about)))
+        figure.on_event(Tap, told(lambda event: self.pick(event.x, event.y, image)))
         figure.on_event(SelectionGeometry, told(boxed))
         return figure
 

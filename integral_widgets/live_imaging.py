@@ -16,8 +16,11 @@ from integral_oda.query import ImageQuery
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-__all__ = ["LiveImaging", "WindowToImage", "live_imaging_of"]
+__all__ = ["SLIDER_KEV", "LiveImaging", "WindowToImage", "live_imaging_of"]
 
+_ENERGIES_KEV = (*range(15, 60), *range(60, 120, 2), *range(120, 200, 5), *range(200, 420, 20), 500, 600, 800, 1000)
+SLIDER_KEV = tuple(map(float, _ENERGIES_KEV))
+"""Ends of bands that are prepared while nothing is asked."""
 _IDLE_S = 0.02
 UNUSED_S = 900.0
 """A process that nobody asks for so long ends; the next question starts another."""
@@ -167,9 +170,7 @@ def live_imaging_of(products: Any, archive: Path, store: Path) -> LiveImaging | 
 
 
 def serve(connection: Connection, window: WindowToImage) -> None:
-    """What the process does: open the window, then answer; while nothing is asked, prepare the bands nearby."""
-    from integral_oda.engines.native.live import ANCHOR_BANDS
-    from integral_oda.instrument.energy import EnergyBand
+    """What the process does: open the window, then answer; while nothing is asked, prepare other bands."""
     from integral_oda.live_imaging import live_window
 
     try:
@@ -177,8 +178,8 @@ def serve(connection: Connection, window: WindowToImage) -> None:
     except IntegralOdaError as exc:
         _answer_all(connection, str(exc))
         return
-    live.prepare(EnergyBand(*window.band))
-    ahead = list(ANCHOR_BANDS)
+    live.image(*window.band)
+    ahead = list(SLIDER_KEV[1:])
     while True:
         while ahead and not connection.poll(_IDLE_S):
             live.prepare(ahead.pop(0))

@@ -46,15 +46,32 @@ def download(page, link):
 def test_the_whole_path(field_app, chromium, page, keep):
     dialogs = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    page.goto(field_app.url)
+    open_the_page(page, field_app, keep)
+    resolve_the_source(page)
+    plan_the_windows(page, keep)
+    see_the_image_grow_and_reload(page, keep)
+    edit_the_catalogue(page, keep)
+    make_light_curve_spectrum_and_fit(page, keep)
+    take_everything_away(page)
+    reload_and_find_everything_again(page, keep)
+    open_the_link_in_another_browser(page, field_app, chromium, keep)
+    assert dialogs == []
+
+
+def open_the_page(page, app, keep):
+    page.goto(app.url)
     button(page, "Resolve").wait_for()
     assert page.locator(".oda-empty").is_visible()
     keep(page, "1-open")
 
+
+def resolve_the_source(page):
     fill(page, "src_name", "crab nebula")
     button(page, "Resolve").click()
     page.locator(".oda-resolved", has_text="Crab: RA 83.63").wait_for()
 
+
+def plan_the_windows(page, keep):
     fill(page, "scw_list", "")
     fill(page, "T1", "2000-01-01")
     fill(page, "T2", "2030-01-01")
@@ -66,6 +83,8 @@ def test_the_whole_path(field_app, chromium, page, keep):
     button(page, "Use these windows").click()
     page.wait_for_function("document.querySelector('.oda-field-scw_list textarea').value.split(',').length == 6")
 
+
+def see_the_image_grow_and_reload(page, keep):
     button(page, "Image").click()
     page.locator("h2", has_text="Sky image so far").wait_for(timeout=120_000)
     assert re.search(r"[1-5] of 6 science windows", page.locator(".oda-results").inner_text())
@@ -77,6 +96,8 @@ def test_the_whole_path(field_app, chromium, page, keep):
     wait_for_results(page, 1)
     keep(page, "4-image")
 
+
+def edit_the_catalogue(page, keep):
     unfold(page, "Sources: edit the list")
     page.locator(".oda-flag").first.wait_for()
     page.locator(".oda-new-name input").fill(HOSTILE)
@@ -91,6 +112,8 @@ def test_the_whole_path(field_app, chromium, page, keep):
     keep(page, "5-catalogue")
     assert value_of(page, "catalog").endswith("catalogue.fits")
 
+
+def make_light_curve_spectrum_and_fit(page, keep):
     fill(page, "src_name", "")
     fill(page, "time_bin", "100")
     button(page, "Light curve").click()
@@ -103,6 +126,8 @@ def test_the_whole_path(field_app, chromium, page, keep):
     keep(page, "6-all")
     assert "Traceback" not in page.locator("body").inner_text()
 
+
+def take_everything_away(page):
     for name, extension in (("image.zip", None), ("mosaic.fits", 4), ("isgri_lc_Crab.fits", 1),
                             ("isgri_spectrum_Crab.fits", 1), ("isgri_rmf_Crab.fits", 1)):  # fmt: skip
         content = download(page, page.locator(f"a.oda-download[download='{name}']").first)
@@ -112,6 +137,8 @@ def test_the_whole_path(field_app, chromium, page, keep):
     button(page, "Open as notebook").first.click()
     assert b'"parameters"' in download(page, page.locator("a[download='image.ipynb']"))
 
+
+def reload_and_find_everything_again(page, keep):
     page.reload()
     wait_for_results(page, 3)
     assert value_of(page, "time_bin") == "100"
@@ -120,12 +147,13 @@ def test_the_whole_path(field_app, chromium, page, keep):
     assert sum("done" in line for line in lines) >= 3
     keep(page, "7-reloaded")
 
+
+def open_the_link_in_another_browser(page, app, chromium, keep):
     shared = page.locator(".oda-image ~ .oda-result-bar .oda-link").first.get_attribute("href")
     second = chromium.new_context(viewport={"width": 800, "height": 900}).new_page()
-    second.goto(field_app.url + shared)
+    second.goto(app.url + shared)
     wait_for_results(second, 1)
     assert value_of(second, "src_name") == "crab nebula"
     keep(second, "8-shared")
     second.goto("about:blank")
     second.context.close()
-    assert dialogs == []
