@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 import socket
@@ -160,6 +161,19 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", LOOPBACK_ONLY])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def colours():
+    """How many colours a picture has: of an empty figure a few."""
+    import numpy as np
+    from PIL import Image
+
+    def count(picture):
+        pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
+        return len(np.unique(pixels.reshape(-1, 3), axis=0))
+
+    return count
 
 
 @pytest.fixture

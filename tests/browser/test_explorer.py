@@ -59,15 +59,7 @@ def wait_for_another_picture(page, title, before):
     pytest.fail(f"{title} looks like the image before")
 
 
-def colours(picture):
-    import numpy as np
-    from PIL import Image
-
-    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))
-    return len(np.unique(pixels.reshape(-1, 3), axis=0))
-
-
-def test_both_figures_are_drawn(app, page):
+def test_both_figures_are_drawn(app, page, colours):
     open_page(page, app)
     run(page)
     wait_for_figures(page, 2)
