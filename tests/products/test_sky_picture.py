@@ -51,7 +51,7 @@ def test_colours_are_those_of_the_known_map(value):
 
 def test_every_sky_pixel_stands_in_its_colour(tmp_path):
     image = image_of((80, 120))
-    shown = drawn(tmp_path, replace(image, wcs=_without_lines(image.wcs)))
+    shown = drawn(tmp_path, replace(image, coordinates=_without_lines(image.wcs)))
     scale = 800 // 120
     rows, columns = np.mgrid[0:80, 0:120]
     centres = shown[TOP + (79 - rows) * scale + scale // 2, LEFT + columns * scale + scale // 2]

@@ -15,6 +15,7 @@ import numpy as np
 from integral_oda.arrays import Array
 from integral_oda.instrument.detector import PIXEL_PITCH_MM
 from integral_oda.instrument.mask import MASK_DISTANCE_MM
+from integral_oda.instrument.tangent_plane import TangentPlane
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -119,30 +120,29 @@ class Attitude:
         ra, dec = self.position(0.0, 0.0)
         return float(ra), float(dec)
 
-    def wcs(self) -> WCS:
+    def tangent_plane(self) -> TangentPlane:
         """World coordinates of the 400 x 400 sky image: rows along +Z, columns along -Y, gnomonic.
 
         The tangent plane of an image is that of the spacecraft's X axis, with the ISGRI axis at the
         image centre, so that the misalignment, a shift in that plane, stays exact.
         """
-        from astropy.wcs import WCS
-
-        ra, dec = (np.deg2rad(value) for value in _position_of(self.x))
+        ra_deg, dec_deg = _position_of(self.x)
+        ra, dec = np.deg2rad(ra_deg), np.deg2rad(dec_deg)
         east = np.array([-np.sin(ra), np.cos(ra), 0.0])
         north = np.array([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)])
-        scale = np.rad2deg(SKY_PIXEL)
-        wcs = WCS(naxis=2)
-        wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-        wcs.wcs.cunit = ["deg", "deg"]
-        wcs.wcs.crval = np.rad2deg([ra, dec])
-        wcs.wcs.lonpole = 180.0  # the default is another at the celestial poles
-        wcs.wcs.crpix = [
-            SKY_CENTRE + 1 - self.misalignment.y / SKY_PIXEL,
-            SKY_CENTRE + 1 + self.misalignment.z / SKY_PIXEL,
-        ]
-        wcs.wcs.cd = scale * np.array([[-self.y @ east, self.z @ east], [-self.y @ north, self.z @ north]])
-        wcs.wcs.radesys, wcs.wcs.equinox = "FK5", 2000.0
-        return wcs
+        scale = float(np.rad2deg(SKY_PIXEL))
+        along, across = ((scale * float(-self.y @ axis), scale * float(self.z @ axis)) for axis in (east, north))
+        return TangentPlane(
+            ra_deg,
+            dec_deg,
+            column=SKY_CENTRE - self.misalignment.y / SKY_PIXEL,
+            row=SKY_CENTRE + self.misalignment.z / SKY_PIXEL,
+            cd_deg=(along, across),
+        )
+
+    def wcs(self) -> WCS:
+        """`tangent_plane` as astropy has it."""
+        return self.tangent_plane().wcs()
 
 
 def tangents_to_pixel(ty: Any, tz: Any) -> tuple[Any, Any]:

@@ -70,7 +70,7 @@ class BandSum:
         variance = without_ripples(image.variance) if _spread_by_osa(image.keywords) else image.variance
         planes = image.intensity, variance, image.exposure
         values = Resampler(*planes, self.method, form.correlation, form.share)
-        self.total = self.total.with_image(values, image_plane(image.wcs, image.shape), self.grid.pixels)
+        self.total = self.total.with_image(values, image_plane(image.coordinates, image.shape), self.grid.pixels)
         self._keywords.append(image.keywords)
 
     def image(self, *, cut: bool = False) -> SkyImage:

@@ -11,17 +11,17 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
+from typing import TYPE_CHECKING, Any
 
 from integral_oda.errors import DataError, OutputError
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 __all__ = [
     "TIME_CARDS",
     "carried_keywords",
+    "grouping_columns",
     "grouping_hdu",
     "isdc_cards",
     "open_fits",
@@ -40,6 +40,7 @@ _CARRIED_KEYWORDS = (
     *("IC_MCEC", "IC_L2RE", "IC_EFFC", "IC_BTI"),
     *("MOSASPR", "IMAGESOF", "RESAMPLE", "PSFSIGMA", "PSFPEAK", "CORRLEN", "PIXVAR"),
 )
+_Entries = tuple[str, str, int | None, list[Any]]
 _GZIP_MAGIC = b"\x1f\x8b"
 _TRUNCATED = ("File may have been truncated", "Error validating header")
 
@@ -66,6 +67,8 @@ def open_headers(path: str | Path) -> Iterator[fits.HDUList]:
     DataError
         As `open_fits`.
     """
+    from astropy.io import fits
+
     with _told_by_name(path), fits.open(path, lazy_load_hdus=True, memmap=True) as hdus:
         yield hdus
 
@@ -73,6 +76,8 @@ def open_headers(path: str | Path) -> Iterator[fits.HDUList]:
 @contextmanager
 def _told_by_name(path: str | Path) -> Iterator[None]:
     """Make an error of a file that cannot be read one line that names it."""
+    from astropy.utils.exceptions import AstropyWarning
+
     try:
         yield
     except FileNotFoundError as exc:
@@ -83,6 +88,9 @@ def _told_by_name(path: str | Path) -> Iterator[None]:
 
 def _open_whole(path: str | Path) -> fits.HDUList:
     """Open from memory with every header read; what astropy only warns of in a truncated file is an error."""
+    from astropy.io import fits
+    from astropy.utils.exceptions import AstropyWarning
+
     content = Path(path).read_bytes()
     if content.startswith(_GZIP_MAGIC):
         content = gzip.decompress(content)
@@ -110,6 +118,32 @@ def isdc_cards(basetype: str, level: str) -> dict[str, Any]:
     }
 
 
+def grouping_columns(
+    members: Sequence[Any], columns: Mapping[str, str]
+) -> list[tuple[str, str, int | None, list[Any]]]:
+    """Name, form, null value and entries of the columns of a GROUPING table.
+
+    Parameters
+    ----------
+    members : sequence
+        What is listed, each with ``name`` and ``header``; in the order of the file, from HDU 2 on.
+    columns : mapping of str to str
+        Keywords of the members to list, with their FITS formats.
+    """
+    table: list[_Entries] = [
+        ("MEMBER_XTENSION", "8A", None, [member.header["XTENSION"] for member in members]),
+        ("MEMBER_NAME", "32A", None, [member.name for member in members]),
+        ("MEMBER_VERSION", "1J", 0, [member.header.get("EXTVER", 1) for member in members]),
+        ("MEMBER_POSITION", "1J", 0, [number + 2 for number in range(len(members))]),
+        ("MEMBER_LOCATION", "256A", None, [""] * len(members)),
+        ("MEMBER_URI_TYPE", "3A", None, [""] * len(members)),
+    ]
+    for key, form in columns.items():
+        empty: Any = "" if form.endswith("A") else 0
+        table.append((key, form, None, [member.header.get(key, empty) for member in members]))
+    return table
+
+
 def grouping_hdu(name: str, members: Sequence[Any], columns: Mapping[str, str]) -> fits.BinTableHDU:
     """Index of the HDUs of one file, as a GROUPING table of the name given.
 
@@ -117,22 +151,12 @@ def grouping_hdu(name: str, members: Sequence[Any], columns: Mapping[str, str]) 
     ----------
     name : str
         GRPNAME, such as ``"ISGR-MOSA-IMA-IDX"``.
-    members : sequence of HDU
-        In the order of the file, from HDU 2 on.
-    columns : mapping of str to str
-        Keywords of the members to list, with their FITS formats.
+    members, columns
+        As for `grouping_columns`.
     """
-    table: list[fits.Column] = [
-        fits.Column("MEMBER_XTENSION", "8A", array=[hdu.header["XTENSION"] for hdu in members]),
-        fits.Column("MEMBER_NAME", "32A", array=[hdu.name for hdu in members]),
-        fits.Column("MEMBER_VERSION", "1J", null=0, array=[hdu.header.get("EXTVER", 1) for hdu in members]),
-        fits.Column("MEMBER_POSITION", "1J", null=0, array=np.arange(len(members)) + 2),
-        fits.Column("MEMBER_LOCATION", "256A", array=[""] * len(members)),
-        fits.Column("MEMBER_URI_TYPE", "3A", array=[""] * len(members)),
-    ]
-    for key, form in columns.items():
-        empty: Any = "" if form.endswith("A") else 0
-        table.append(fits.Column(key, form, array=[hdu.header.get(key, empty) for hdu in members]))
+    from astropy.io import fits
+
+    table = [fits.Column(n, form, null=null, array=v) for n, form, null, v in grouping_columns(members, columns)]
     group = fits.BinTableHDU.from_columns(table, name="GROUPING")
     group.header["GRPNAME"] = name
     return group
@@ -140,6 +164,8 @@ def grouping_hdu(name: str, members: Sequence[Any], columns: Mapping[str, str]) 
 
 def write_fits(path: str | Path, hdus: Sequence[Any]) -> None:
     """Write HDUs with their checksums, aside first and then renamed."""
+    from astropy.io import fits
+
     together = fits.HDUList(list(hdus))
     together.update_extend()
     for hdu in together:

@@ -9,6 +9,7 @@ import numpy as np
 
 from integral_oda.arrays import Array
 from integral_oda.instrument.attitude import unit_vector
+from integral_oda.instrument.tangent_plane import TangentPlane
 from integral_oda.products.sky_grid import directions_to_pixels, galactic_axes, pixel_directions
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def line_step(extent_deg: float, lines: int = 6) -> float:
 class _Grid:
     """Longitude and latitude of a frame, degrees, to pixels and back."""
 
-    wcs: WCS
+    wcs: WCS | TangentPlane
     frame: Frame
 
     def to_pixel(self, longitude: Array, latitude: Array) -> tuple[Array, Array]:
@@ -82,12 +83,12 @@ class _Grid:
         return np.rad2deg(np.arctan2(v[:, 1], v[:, 0])) % 360, np.rad2deg(np.arcsin(np.clip(v[:, 2], -1, 1)))
 
 
-def graticule(wcs: WCS, shape: tuple[int, int], frame: Frame = "equatorial") -> list[GraticuleLine]:
+def graticule(wcs: WCS | TangentPlane, shape: tuple[int, int], frame: Frame = "equatorial") -> list[GraticuleLine]:
     """Celestial grid of an image.
 
     Parameters
     ----------
-    wcs : `~astropy.wcs.WCS`
+    wcs : `~astropy.wcs.WCS` or TangentPlane
         Celestial coordinates (FK5 or galactic) of the pixel grid.
     shape : tuple of int
         Rows and columns of the image.

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from integral_oda.arrays import Array
-from integral_oda.products.fits_io import carried_keywords, isdc_cards, write_fits
+from integral_oda.products.fits_io import carried_keywords, isdc_cards
+from integral_oda.products.fits_writer import ImageUnit, write_units
 from integral_oda.products.photometry import FluxScale
 from integral_oda.products.sky_image import SkyImage
 
@@ -47,20 +48,16 @@ def write_sensitivity_maps(
     noise : sequence of mapping
         One a band, with ``significance_sigma``. The keywords CRABRATE and ERGCOUNT turn a map into Crab and erg/cm2/s.
     """
-    from astropy.io import fits
-
-    hdus: list[Any] = [fits.PrimaryHDU()]
+    units = []
     for k, image in enumerate(images):
         width = float(noise[k].get("significance_sigma", 1.0))
         plane = sensitivity_map(image, width).astype(np.float32)
-        hdu = fits.ImageHDU(plane, header=image.wcs.to_header(), name="ISGR-SENS-IMA")
-        hdu.header.update(isdc_cards("DAL_ARRAY", "IMA"))
-        hdu.header.update(carried_keywords(image.keywords))
-        hdu.header.update({
+        cards = {
+            **image.wcs_cards, **isdc_cards("DAL_ARRAY", "IMA"), **carried_keywords(image.keywords),
             "IMATYPE": "SENSITIVITY", "E_MIN": image.band.e1_kev, "E_MAX": image.band.e2_kev, "BUNIT": "counts/s",
             "SIGMA": (SENSITIVITY_SIGMA, "significance that is reached"),
             "NOISE": (max(1.0, width), "errors are stretched by it"),
             **FluxScale.from_cards(image.keywords, image.band).cards, "EXTVER": k + 1,
-        })  # fmt: skip
-        hdus.append(hdu)
-    write_fits(path, hdus)
+        }  # fmt: skip
+        units.append(ImageUnit("ISGR-SENS-IMA", cards, plane))
+    write_units(path, {}, units)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from integral_oda.errors import DataError
-from integral_oda.products.fits_io import open_fits, write_fits
+from integral_oda.products.fits_io import open_fits, write_aside
+from integral_oda.products.fits_writer import Column, TableUnit, primary_size, unit_bytes, with_cards
 
 __all__ = ["PROVENANCE_TABLE", "Origin", "read_origin", "same_but_software", "sign_files"]
 
@@ -115,29 +116,30 @@ def _unsigned(path: Path) -> str:
 
 
 def _sign_fits(path: Path, origin: Origin) -> None:
-    from astropy.io import fits
+    """Add cards to the primary header and a table at the end; what lies between stays as it is, byte for byte."""
+    content = path.read_bytes()
+    header_size, end = primary_size(content)
+    cards: dict[str, Any] = {
+        "ODAKEY": origin.key,
+        "ODASTEP": (origin.step, "last step"),
+        "ODAENGIN": (origin.engine, "engine and its version"),
+    }
+    for name, values in (("ODAQUERY", origin.query), ("ODASOFT", origin.software), ("ODASTEPS", origin.steps)):
+        cards[name] = _json(values)
+    header = with_cards(content[:header_size], cards, content[header_size:end])
+    with write_aside(path) as aside, aside.open("wb") as stream:
+        stream.writelines([header, memoryview(content)[header_size:], unit_bytes(_table(origin.inputs))])
 
-    with fits.open(path, memmap=False, do_not_scale_image_data=True) as hdus:
-        header = hdus[0].header
-        header["ODAKEY"] = origin.key
-        header["ODASTEP"] = (origin.step, "last step")
-        header["ODAENGIN"] = (origin.engine, "engine and its version")
-        for name, values in (("ODAQUERY", origin.query), ("ODASOFT", origin.software), ("ODASTEPS", origin.steps)):
-            header[name] = _json(values)
-        write_fits(path, [*hdus, _table(origin.inputs)])
 
-
-def _table(inputs: Sequence[tuple[str, str, str, str]]) -> Any:
-    from astropy.io import fits
-
+def _table(inputs: Sequence[tuple[str, str, str, str]]) -> TableUnit:
     kinds, scopes, names, digests = ([row[place] for row in inputs] for place in range(4))
     columns = [
-        fits.Column("KIND", "5A", array=kinds),
-        fits.Column("SCOPE", f"{_width(scopes)}A", array=scopes),
-        fits.Column("NAME", f"{_width(names)}A", array=names),
-        fits.Column("DIGEST", "64A", array=digests),
+        Column("KIND", "5A", kinds),
+        Column("SCOPE", f"{_width(scopes)}A", scopes),
+        Column("NAME", f"{_width(names)}A", names),
+        Column("DIGEST", "64A", digests),
     ]
-    return fits.BinTableHDU.from_columns(columns, name=PROVENANCE_TABLE)
+    return TableUnit(PROVENANCE_TABLE, {}, columns)
 
 
 def _width(texts: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ from integral_oda.arrays import Array
 from integral_oda.errors import RequestError
 from integral_oda.imaging.sky_grid import DirectionGrid, Extent, ImagePlane, PlaneGrid, gnomonic_camera
 from integral_oda.instrument.attitude import SKY_PIXEL, unit_vector
+from integral_oda.instrument.tangent_plane import TangentPlane
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -67,8 +68,10 @@ class SkyGrid:
         return wcs
 
 
-def camera_of(wcs: WCS) -> Array | None:
+def camera_of(wcs: WCS | TangentPlane) -> Array | None:
     """Camera of a gnomonic image; None for another projection."""
+    if isinstance(wcs, TangentPlane):
+        return _plane_camera(wcs)
     wcs.wcs.set()
     kinds = [str(kind) for kind in wcs.wcs.ctype]
     if not all(kind.endswith("-TAN") for kind in kinds) or not np.isclose(wcs.wcs.lonpole % 360, 180):
@@ -81,6 +84,10 @@ def camera_of(wcs: WCS) -> Array | None:
     return camera @ galactic_axes() if kinds[0].startswith("GLON") else camera
 
 
+def _plane_camera(plane: TangentPlane) -> Array:
+    return gnomonic_camera(plane.ra_deg, plane.dec_deg, plane.cd, (plane.column, plane.row))
+
+
 def galactic_axes() -> Array:
     """Rotation ``(3, 3)`` from FK5 to galactic directions."""
     from astropy.coordinates import SkyCoord
@@ -89,16 +96,20 @@ def galactic_axes() -> Array:
     return np.asarray(axes).T
 
 
-def pixel_directions(wcs: WCS, column: Array, row: Array) -> Array:
+def pixel_directions(wcs: WCS | TangentPlane, column: Array, row: Array) -> Array:
     """FK5 unit vectors ``(..., 3)`` of pixels (0-based); NaN off the sky."""
+    if isinstance(wcs, TangentPlane):
+        places = np.stack([column, row, np.ones(np.shape(column))], axis=-1)
+        directions = places @ np.linalg.inv(_plane_camera(wcs)).T
+        return directions / np.linalg.norm(directions, axis=-1, keepdims=True)
     vectors = unit_vector(*wcs.wcs_pix2world(np.ravel(column), np.ravel(row), 0)).reshape(*np.shape(column), 3)
     return vectors @ galactic_axes() if _is_galactic(wcs) else vectors
 
 
-def directions_to_pixels(wcs: WCS, directions: Array) -> tuple[Array, Array]:
+def directions_to_pixels(wcs: WCS | TangentPlane, directions: Array) -> tuple[Array, Array]:
     """Columns and rows (0-based) of FK5 directions ``(n, 3)``; NaN behind a gnomonic image."""
     camera = camera_of(wcs)
-    if camera is not None:
+    if isinstance(wcs, TangentPlane) or camera is not None:
         column, row, depth = camera @ directions.T
         depth = np.where(depth > 0, depth, np.nan)
         return column / depth, row / depth
@@ -112,7 +123,7 @@ def _is_galactic(wcs: WCS) -> bool:
     return str(wcs.wcs.ctype[0]).startswith("GLON")
 
 
-def image_plane(wcs: WCS, shape: tuple[int, int]) -> ImagePlane:
+def image_plane(wcs: WCS | TangentPlane, shape: tuple[int, int]) -> ImagePlane:
     """Where an image lies, from its world coordinates."""
     camera = camera_of(wcs)
     if camera is not None:
@@ -126,7 +137,7 @@ def image_plane(wcs: WCS, shape: tuple[int, int]) -> ImagePlane:
     return ImagePlane(shape, centre, radius, to_pixel=lambda v: directions_to_pixels(wcs, v))
 
 
-def image_outline(wcs: WCS, shape: tuple[int, int]) -> Array:
+def image_outline(wcs: WCS | TangentPlane, shape: tuple[int, int]) -> Array:
     """Directions around an image, ``(n, 3)`` FK5; of one in a projection of the whole sky, those of its pixels."""
     if camera_of(wcs) is not None:
         rim = image_plane(wcs, shape).rim()
@@ -136,7 +147,7 @@ def image_outline(wcs: WCS, shape: tuple[int, int]) -> Array:
     return found[np.isfinite(found).all(axis=1)]
 
 
-def observed_outline(wcs: WCS, observed: Array) -> Array:
+def observed_outline(wcs: WCS | TangentPlane, observed: Array) -> Array:
     """Directions around the observed pixels of an image, ``(n, 3)`` FK5."""
     rows = np.flatnonzero(observed.any(axis=1))
     rows = np.unique(np.append(rows[::8], rows[-1]))
@@ -145,7 +156,7 @@ def observed_outline(wcs: WCS, observed: Array) -> Array:
     return pixel_directions(wcs, np.concatenate([first, last]), np.concatenate([rows, rows]))
 
 
-def image_extent(grid: PlaneGrid, wcs: WCS, observed: Array) -> Extent:
+def image_extent(grid: PlaneGrid, wcs: WCS | TangentPlane, observed: Array) -> Extent:
     """Extent of a grid around the observed pixels of an image."""
     return grid.extent_of(observed_outline(wcs, observed), _MARGIN)
 

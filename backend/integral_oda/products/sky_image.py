@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,9 @@ from integral_oda.errors import DataError
 from integral_oda.imaging.sky_grid import Extent
 from integral_oda.instrument.attitude import unit_vector
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.products.fits_io import (
-    carried_keywords,
-    grouping_hdu,
-    isdc_cards,
-    open_fits,
-    open_headers,
-    write_fits,
-)
+from integral_oda.instrument.tangent_plane import TangentPlane
+from integral_oda.products.fits_io import carried_keywords, isdc_cards, open_fits, open_headers
+from integral_oda.products.fits_writer import ImageUnit, grouping_unit, write_units
 from integral_oda.products.sky_grid import SkyGrid, directions_to_pixels, pixel_directions
 
 if TYPE_CHECKING:
@@ -52,8 +48,8 @@ class SkyImage:
     intensity, variance, significance, exposure : ndarray
         ``(n_rows, n_columns)`` float32; counts/s, (counts/s)**2, sigma, s. Where nothing was
         observed the variance is 0 and the others are NaN, or as the file has them.
-    wcs : `~astropy.wcs.WCS`
-        Celestial world coordinates of the pixel grid (FK5).
+    coordinates : `~astropy.wcs.WCS` or TangentPlane
+        Celestial world coordinates of the pixel grid (FK5); ``wcs`` has them as astropy does.
     band : EnergyBand
         The energy band in keV.
     keywords : mapping
@@ -64,9 +60,21 @@ class SkyImage:
     variance: NDArray[np.float32]
     significance: NDArray[np.float32]
     exposure: NDArray[np.float32]
-    wcs: WCS
+    coordinates: WCS | TangentPlane
     band: EnergyBand
     keywords: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def wcs(self) -> WCS:
+        """World coordinates of the pixel grid."""
+        return self.coordinates.wcs() if isinstance(self.coordinates, TangentPlane) else self.coordinates
+
+    @property
+    def wcs_cards(self) -> dict[str, Any]:
+        """Keywords of the world coordinates with their comments."""
+        if isinstance(self.coordinates, TangentPlane):
+            return self.coordinates.cards
+        return {card.keyword: (card.value, card.comment) for card in self.coordinates.to_header().cards}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -203,33 +211,22 @@ def write_sky_images(path: str | Path, images: Sequence[SkyImage], keywords: Map
     keywords : mapping, optional
         Keywords for the primary header (provenance, what the engine assumed).
     """
-    from astropy.io import fits
-
-    planes = [hdu for image in images for hdu in _plane_hdus(image)]
-    for version, hdu in enumerate(planes, start=1):
-        hdu.header["EXTVER"] = version
-    primary = fits.PrimaryHDU()
-    primary.header.update({"TELESCOP": "INTEGRAL", "INSTRUME": "IBIS", **(keywords or {})})
+    planes = [unit for image in images for unit in _plane_units(image)]
+    for version, unit in enumerate(planes, start=1):
+        unit.header["EXTVER"] = version
     members = {"IMATYPE": "32A", "E_MIN": "1E", "E_MEAN": "1E", "E_MAX": "1E", "TFIRST": "1D", "TLAST": "1D",
                "TELAPSE": "1D", "ONTIME": "1D"}  # fmt: skip
-    group = grouping_hdu("ISGR-MOSA-IMA-IDX", planes, members)
-    write_fits(path, [primary, group, *planes])
+    group = grouping_unit("ISGR-MOSA-IMA-IDX", planes, members)
+    write_units(path, {"TELESCOP": "INTEGRAL", "INSTRUME": "IBIS", **(keywords or {})}, [group, *planes])
 
 
-def _plane_hdus(image: SkyImage) -> list[fits.ImageHDU]:
-    from astropy.io import fits
-
+def _plane_units(image: SkyImage) -> list[ImageUnit]:
     low, high = image.band
-    shared = image.wcs.to_header()
-    shared.update({**isdc_cards("DAL_ARRAY", "IMA"), **carried_keywords(image.keywords), **image.keywords})
-    shared.update(
-        {"HDUCLASS": "OGIP", "HDUCLAS1": "IMAGE", "CHANTYPE": "PI", "CHANMIN": int(low), "CHANMAX": int(high),
-         "E_MIN": low, "E_MEAN": (low + high) / 2, "E_MAX": high}
-    )  # fmt: skip
-    hdus = []
+    shared = {**image.wcs_cards, **isdc_cards("DAL_ARRAY", "IMA"), **carried_keywords(image.keywords), **image.keywords}
+    shared |= {"HDUCLASS": "OGIP", "HDUCLAS1": "IMAGE", "CHANTYPE": "PI", "CHANMIN": int(low), "CHANMAX": int(high),
+               "E_MIN": low, "E_MEAN": (low + high) / 2, "E_MAX": high}  # fmt: skip
+    units = []
     for kind, unit in PLANE_UNITS.items():
         data = np.asarray(getattr(image, kind.lower()), dtype=np.float32)
-        hdu = fits.ImageHDU(data, header=shared, name="ISGR-MOSA-IMA")
-        hdu.header.update({"IMATYPE": kind, "BUNIT": unit})
-        hdus.append(hdu)
-    return hdus
+        units.append(ImageUnit("ISGR-MOSA-IMA", {**shared, "IMATYPE": kind, "BUNIT": unit}, data))
+    return units

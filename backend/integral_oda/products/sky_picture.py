@@ -97,7 +97,7 @@ def draw_sky_image(path: str | Path, image: SkyImage, sources: Sequence[Source])
     canvas = Image.new("RGB", (_LEFT + width + _RIGHT, _TOP + height + _BOTTOM), "white")
     plane = Image.fromarray(colours(image.significance[::-1]))
     canvas.paste(plane.resize(frame.size, Image.Resampling.NEAREST), frame.box[:2])
-    _draw_grid(canvas, frame, graticule(image.wcs, image.shape))
+    _draw_grid(canvas, frame, graticule(image.coordinates, image.shape))
     _draw_sources(canvas, frame, image, sources)
     _draw_bar(canvas, frame)
     draw = ImageDraw.Draw(canvas)
@@ -162,7 +162,7 @@ def _draw_sources(canvas: Image.Image, frame: _Frame, image: SkyImage, sources: 
     if not sources:
         return
     directions = unit_vector([s.ra_deg for s in sources], [s.dec_deg for s in sources])
-    columns, rows = directions_to_pixels(image.wcs, directions)
+    columns, rows = directions_to_pixels(image.coordinates, directions)
     height, width = image.shape
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     places = np.stack(frame.place(columns, rows), axis=1)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from integral_oda.products.fits_io import isdc_cards, open_fits, write_aside, write_fits
+from integral_oda.products.fits_io import isdc_cards, open_fits, write_aside
+from integral_oda.products.fits_writer import Column, TableUnit, write_units
 
 __all__ = [
     "Source",
@@ -106,28 +107,20 @@ def write_source_list(
     suppressed : sequence of mapping
         Excesses that are no sources, with the ``reason``: a second table, SUPPRESSED, where there are any.
     """
-    from astropy.io import fits
-
-    table = fits.BinTableHDU.from_columns(_source_columns(sources), name="ISGR-SRCL-RES")
-    table.header.update(isdc_cards("DAL_TABLE", "IMA"))
-    for key, name in _REFERENCE_KEYS.items():
-        if references and name in references:
-            table.header[key] = references[name]
-    more = [_suppressed_table(suppressed)] if suppressed else []
-    write_fits(path, [fits.PrimaryHDU(), table, *more])
+    told = {key: references[name] for key, name in _REFERENCE_KEYS.items() if references and name in references}
+    table = TableUnit("ISGR-SRCL-RES", {**isdc_cards("DAL_TABLE", "IMA"), **told}, _source_columns(sources))
+    write_units(path, {}, [table, *([_suppressed_table(suppressed)] if suppressed else [])])
 
 
-def _source_columns(sources: Sequence[Source]) -> list[Any]:
-    from astropy.io import fits
-
+def _source_columns(sources: Sequence[Source]) -> list[Column]:
     bands = max((len(source.bands) for source in sources), default=1)
 
-    def vector(name: str, attribute: str, unit: str) -> fits.Column:
+    def vector(name: str, attribute: str, unit: str) -> Column:
         values = np.array([[getattr(band, attribute) for band in source.bands] for source in sources])
-        return fits.Column(name, f"{bands}E", unit=unit, array=values.reshape(len(sources), bands))
+        return Column(name, f"{bands}E", values.reshape(len(sources), bands), unit)
 
-    def scalar(name: str, form: str, values: list[Any], unit: str | None = None) -> fits.Column:
-        return fits.Column(name, form, unit=unit, array=np.array(values))
+    def scalar(name: str, form: str, values: list[Any], unit: str | None = None) -> Column:
+        return Column(name, form, values, unit)
 
     names = [source.name for source in sources]
     ra, dec = [source.ra_deg for source in sources], [source.dec_deg for source in sources]
@@ -161,9 +154,7 @@ def _source_columns(sources: Sequence[Source]) -> list[Any]:
     ]
 
 
-def _suppressed_table(suppressed: Sequence[Mapping[str, Any]]) -> Any:
-    from astropy.io import fits
-
+def _suppressed_table(suppressed: Sequence[Mapping[str, Any]]) -> TableUnit:
     keys = {
         "RA": ("ra_deg", "1D", "deg"),
         "DEC": ("dec_deg", "1D", "deg"),
@@ -173,10 +164,9 @@ def _suppressed_table(suppressed: Sequence[Mapping[str, Any]]) -> Any:
         "REASON": ("reason", "160A", None),
     }
     columns = [
-        fits.Column(name, form, unit=unit, array=np.array([excess[key] for excess in suppressed]))
-        for name, (key, form, unit) in keys.items()
-    ]  # fmt: skip
-    return fits.BinTableHDU.from_columns(columns, name="SUPPRESSED")
+        Column(name, form, [excess[key] for excess in suppressed], unit) for name, (key, form, unit) in keys.items()
+    ]
+    return TableUnit("SUPPRESSED", {}, columns)
 
 
 _REFERENCE_KEYS = {"CRABREF": "crab", "ERGREF": "erg_spectrum", "RESPORIG": "response"}

@@ -71,7 +71,7 @@ def draw_sky_image(
                 "CREATOR": "integral-oda drawn", "SIMULATE": True} | ({"SWID": scw} if scw else {})  # fmt: skip
     planes = (flux_plane, variance, significance, 1400.0 * coded)
     intensity, spread, ratio, exposure = (plane.astype(np.float32) for plane in planes)
-    return SkyImage(intensity, spread, ratio, exposure, attitude.wcs(), band, keywords)
+    return SkyImage(intensity, spread, ratio, exposure, attitude.tangent_plane(), band, keywords)
 
 
 def _noise(generator: np.random.Generator, correlation: float) -> Array:

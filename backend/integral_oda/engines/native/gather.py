@@ -14,7 +14,6 @@ from integral_oda.engines.native.image import WindowImage, load_window_image, sa
 from integral_oda.engines.native.mosaic_sum import PartialMosaic, WindowLists, add_up
 from integral_oda.instrument.transmission import MAPPED_SYSTEMATIC, nominal_systematic
 from integral_oda.mosaics.combine import mosaic_image
-from integral_oda.mosaics.sources import find_sources
 from integral_oda.products.sky_grid import SkyGrid, gnomonic_wcs
 from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import Source
@@ -35,6 +34,8 @@ class Mosaic:
         first = inputs[0][1]
         if len(inputs) == 1 and isinstance(first, WindowImage):
             return first
+        from integral_oda.mosaics.sources import find_sources  # loads astropy.coordinates
+
         total = add_up((value for _, value in inputs), parameters["tangent"])
         if total.lone is not None and not parameters["at"]:
             return replace(total.lone, left_out=total.left_out)

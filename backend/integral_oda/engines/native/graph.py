@@ -75,7 +75,7 @@ CAL_I = DeclaredStep("CAL_I", "2", f"{_NATIVE}.background_maps:WindowResidual")
 PACK_BACKGROUND = DeclaredStep(
     "PACK_BACKGROUND", "1", f"{_NATIVE}.background_maps:PackBackground", tolerant=True, product=True
 )
-PACK_IMAGE = DeclaredStep("PACK_IMAGE", "4", f"{_NATIVE}.pack:PackImage", product=True)
+PACK_IMAGE = DeclaredStep("PACK_IMAGE", "5", f"{_NATIVE}.pack:PackImage", product=True)
 PACK_LC = DeclaredStep("PACK_LC", "5", f"{_NATIVE}.pack_timing:PackLightCurve", product=True)
 PACK_SPE = DeclaredStep("PACK_SPE", "2", f"{_NATIVE}.spectra_sum:PackSpectra", tolerant=True, product=True)
 PACK_MSPE = DeclaredStep("PACK_MSPE", "1", f"{_NATIVE}.spectra_sum:PackMosaicSpectrum", product=True)

@@ -289,7 +289,7 @@ def sky_image(
         variance=(maps.variance / through**2).astype(np.float32),
         significance=significance.astype(np.float32),
         exposure=maps.exposure.astype(np.float32),
-        wcs=attitude.wcs(),
+        coordinates=attitude.tangent_plane(),
         band=fit.bands[k],
         keywords=keywords,
     )

@@ -135,13 +135,13 @@ def _with(grid: PlaneGrid, total: MosaicSum | None, part: WindowImage | PartialM
 
 
 def _with_image(grid: PlaneGrid, total: MosaicSum | None, image: SkyImage) -> MosaicSum:
-    extent = image_extent(grid, image.wcs, image.observed)
+    extent = image_extent(grid, image.coordinates, image.observed)
     if total is None:
         total = MosaicSum.empty(extent)
     elif total.extent.union(extent) != total.extent:
         total = total + MosaicSum.empty(extent)
     values = Resampler(image.intensity, image.variance, image.exposure)
-    return total.with_image(values, image_plane(image.wcs, image.shape), grid)
+    return total.with_image(values, image_plane(image.coordinates, image.shape), grid)
 
 
 class SumImages:
