@@ -18,7 +18,11 @@ from typing import Any
 import numpy as np
 
 from integral_oda.analysis import analyse
-from integral_oda.engines.native.window_fit import bright_gradients
+from integral_oda.archive.tree import Archive
+from integral_oda.engines.native.field import live_time_map
+from integral_oda.engines.native.graph import Curves, light_curve_graph
+from integral_oda.engines.native.timing import Window, fit_window
+from integral_oda.engines.native.window_fit import WindowFit, bright_gradients
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.instrument.detector import OPEN_PIXELS, active_pixels
 from integral_oda.instrument.energy import EnergyBand
@@ -28,7 +32,11 @@ from integral_oda.products.light_curve import LightCurve
 from integral_oda.query import LightCurveQuery
 from integral_oda.simulation.recipe import make_recipe
 from integral_oda.simulation.window import simulate
+from integral_oda.timing.binning import fixed_edges
 from integral_oda.timing.light_curve import Estimator, fit_bins
+from integral_oda.workflow.executor import execute
+from integral_oda.workflow.graph import walk
+from integral_oda.workflow.shared import open_store
 
 REPORTS = Path(__file__).parent / "reports"
 BAND = (28.0, 80.0)
@@ -60,29 +68,25 @@ def window_recipe(seed: int) -> dict[str, Any]:
     }
 
 
-def truth_catalogue(folder: Path) -> Path:
-    """All six places, the empty one too."""
-    lines = ["# %ECSV 1.0", "# ---", "# delimiter: ','", "# datatype:"]
-    lines += ["# - {name: name, datatype: string}", "# - {name: ra, unit: deg, datatype: float64}"]
-    lines += ["# - {name: dec, unit: deg, datatype: float64}", "name,ra,dec"]
-    lines += [f"S{k},{ra},{dec}" for k, (ra, dec) in enumerate(PLACES)]
-    path = folder / "places.ecsv"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
 def curves_of_window(seed: int) -> dict[float, list[LightCurve]]:
-    """Light curves of the six places in every width, bins of more than half their good time."""
+    """Light curves of the six places, the empty one too, in every width; bins of more than half their good time."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (scw,) = simulate(make_recipe(window_recipe(seed)), folder / "archive")
-        catalogue = truth_catalogue(folder)
+        places = [(f"S{k}", *place) for k, place in enumerate(PLACES)]
+        asked = Curves((EnergyBand(*BAND),), {"width_s": WIDTHS_S[0]}), places
+        graph = light_curve_graph(Archive(folder / "archive"), [str(scw)], *asked)
+        node = next(node for node in walk([graph]) if node.step.name == "LCR")
+        values = execute(list(node.inputs), open_store(folder / "store"))
+        events, good, dead, field, shadowgram, widths = (values.value(part) for part in node.inputs)
+        window, attitude = Window(events, good, dead), Attitude.from_keywords(events.header)
+        fit = WindowFit(shadowgram, widths, field, EnergyBand(*BAND), None, attitude, live_time_map(good, dead))
         found = {}
         for width in WIDTHS_S:
-            query = LightCurveQuery(scw_list=(str(scw),), time_bin=width, catalog=catalogue)
-            products = analyse(query, folder / "archive", folder / "store")
-            places = [curve for curve in products.curves if curve.name in {f"S{k}" for k in range(len(PLACES))}]
-            found[width] = [curve.select(curve.fractional_exposure > 0.5) for curve in places]
+            curves = fit_window(window, fit, fixed_edges(*window.span, width))
+            found[width] = [
+                c.select(c.fractional_exposure > 0.5) for c in curves if c.name in {place[0] for place in places}
+            ]
         return found
 
 

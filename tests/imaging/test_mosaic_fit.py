@@ -97,6 +97,28 @@ def test_new_sources_stand_out_of_the_noise_of_the_map_itself():
     assert quiet.new_sources(np.array([[40.3, 50.2], [100.0, 90.4]]), 6.0) == []
 
 
+def test_what_the_noise_of_the_map_or_a_bright_source_may_have_made_is_rejected():
+    generator = np.random.default_rng(4)
+    shape, places = (160, 160), np.array([[40.0, 50.0]])
+    bright, beside, alone = (
+        FittedPeak(*p, 1.0) for p in ((40.0, 50.0, 2000.0), (45.0, 50.0, 30.0), (100.0, 90.4, 9.0))
+    )
+    calm, loud = (factor * correlated_noise(generator, shape) for factor in (1.0, 2.0))
+    variance = np.ones(shape)
+    quiet = SearchedMap(calm + peak_image(shape, [bright, beside], FORM), variance, FORM)
+    assert quiet.new_sources(places, 6.0) == []
+    (rejected,) = quiet.rejected(places, 6.0)
+    assert (rejected.beside, round(rejected.peak.column), round(rejected.peak.row)) == (0, 45, 50)
+    noisy = SearchedMap(loud + peak_image(shape, [bright, alone], FORM), variance, FORM)
+    found = noisy.rejected(places, 6.0)
+    assert noisy.new_sources(places, 6.0) == []
+    assert (100, 90) in [(round(r.peak.column), round(r.peak.row)) for r in found if r.beside is None]
+    assert all(r.peak.significance >= 6 for r in found)
+    assert all(r.peak.significance < 6 * r.noise for r in found if r.beside is None)
+    assert noisy.rejected(places, 60.0) == []
+    assert SearchedMap(calm, variance, FORM).rejected(places[:0], 6.0) == []
+
+
 def test_bands_together_are_as_deep_as_their_information():
     ones = np.ones((5, 6))
     bands = [SearchedMap(3.0 * ones, 4.0 * ones, FORM), SearchedMap(6.0 * ones, 9.0 * ones, FORM)]

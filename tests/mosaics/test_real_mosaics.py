@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 
 from integral_oda.errors import RequestError
 from integral_oda.imaging.resampling import without_ripples
@@ -91,6 +92,21 @@ def test_the_empirical_noise_stands_beside_the_statistical_one(ours):
     (noise,) = ours.found.noise
     assert 1.4 < noise["significance_sigma"] < 1.8
     assert noise["null_sigma"] == 1
+
+
+def test_what_stands_out_of_the_statistical_noise_alone_is_listed_with_its_reason(ours, tmp_path):
+    (noise,) = ours.found.noise
+    summary = ours.write(tmp_path)
+    suppressed = summary["suppressed"]
+    strengths = [excess["significance"] for excess in suppressed]
+    assert strengths == sorted(strengths, reverse=True)
+    assert min(strengths) >= 5
+    assert max(strengths) < 5 * noise["significance_sigma"]
+    # OSA lists it as NEW_3 of revolution 2558, at 7.1 sigma
+    assert separation_deg(suppressed[0]["ra_deg"], suppressed[0]["dec_deg"], 289.3317, 9.3534) * 60 < 5
+    assert f"{noise['significance_sigma']:.2f} times the statistical" in suppressed[0]["reason"]
+    with fits.open(tmp_path / "catalog.fits") as hdus:
+        assert len(hdus["SUPPRESSED"].data) == len(suppressed)
 
 
 def test_images_of_osa_10_and_osa_11_are_not_summed_unasked(tmp_path):

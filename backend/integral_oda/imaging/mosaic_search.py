@@ -12,7 +12,7 @@ from scipy.ndimage import maximum_filter
 from integral_oda.arrays import Array
 from integral_oda.imaging.mosaic_fit import FittedPeak, ImageNoise, PeakShape, fit_peaks, peak_image
 
-__all__ = ["SearchedMap", "combined_map"]
+__all__ = ["RejectedPeak", "SearchedMap", "combined_map"]
 
 _SEARCHED_VARIANCE = 50.0
 """New sources are looked for, and the noise is measured, where the variance is below this many times the least."""
@@ -23,6 +23,24 @@ _SHAPE_ERROR = 0.05
 """Share of a bright source's peak that its shape may leave around it."""
 _MOST_ROUNDS = 20
 _MOST_A_ROUND = 20
+
+
+@dataclass(frozen=True)
+class RejectedPeak:
+    """An excess above the threshold that is no source.
+
+    Attributes
+    ----------
+    peak : FittedPeak
+    noise : float
+        Noise of the map, in units of the statistical one.
+    beside : int or None
+        Which of the known sources may have left it; None if the map's noise makes as much.
+    """
+
+    peak: FittedPeak
+    noise: float
+    beside: int | None
 
 
 @dataclass(frozen=True)
@@ -87,18 +105,54 @@ class SearchedMap:
 
     def _next(self, places: Array, threshold: float, sigma: float, level: float) -> list[FittedPeak]:
         """Sources that the strongest peaks of the residual are, in one round."""
-        model = peak_image(self.flux.shape, self.fit(places, np.zeros(len(places), bool), level), self.form)
-        residual = self.flux - model
-        doubt = _SHAPE_ERROR * maximum_filter(np.abs(self.significance(model)), 9)
+        residual, doubt = self._residual(places, level)
         noise = np.hypot(sigma, doubt)
         height = np.where(self.region, self.significance(residual) / noise, 0.0)
-        accepted: list[FittedPeak] = []
+        fitted = self._fitted(residual, height, threshold, level)
+        return [peak for place, peak in fitted if peak.significance >= threshold * noise[place]]
+
+    def _residual(self, places: Array, level: float) -> tuple[Array, Array]:
+        """What sources at some places leave, and what of it their shape may be, over the statistical error."""
+        model = peak_image(self.flux.shape, self.fit(places, np.zeros(len(places), bool), level), self.form)
+        return self.flux - model, _SHAPE_ERROR * maximum_filter(np.abs(self.significance(model)), 9)
+
+    def _fitted(
+        self, residual: Array, height: Array, threshold: float, level: float
+    ) -> list[tuple[tuple[int, int], FittedPeak]]:
+        """Rows and columns of peaks that may reach the threshold, and sources fitted there."""
+        fitted = []
         for row, column in _peaks(height, _PEAK_LOSS * threshold):
             start = np.array([[column, row]], dtype=float)
             (peak,) = fit_peaks(residual, self.variance, start, np.ones(1, bool), self.form, level)
-            if np.isfinite(peak.flux_error) and peak.significance >= threshold * noise[row, column]:
-                accepted.append(peak)
-        return accepted
+            if np.isfinite(peak.flux_error):
+                fitted.append(((row, column), peak))
+        return fitted
+
+    def rejected(self, known: Array, threshold: float) -> list[RejectedPeak]:
+        """Excesses above the threshold by their statistical error alone that are not sources, the strongest first.
+
+        Parameters
+        ----------
+        known : ndarray
+            ``(n, 2)`` columns and rows of all sources, new ones too.
+        threshold : float
+        """
+        if not (self.significance()[self.region] >= _PEAK_LOSS * threshold).any():
+            return []
+        noise = self.noise(known)
+        sigma = max(1.0, noise.sigma)
+        residual, doubt = self._residual(known, noise.level)
+        height = np.where(self.region, self.significance(residual), 0.0)
+        found = []
+        for place, peak in self._fitted(residual, height, threshold, noise.level):
+            if threshold <= peak.significance < threshold * np.hypot(sigma, doubt[place]):
+                left_over = peak.significance >= threshold * sigma
+                found.append(RejectedPeak(peak, sigma, _nearest(known, peak) if left_over else None))
+        return sorted(found, key=lambda rejected: -rejected.peak.significance)
+
+
+def _nearest(places: Array, peak: FittedPeak) -> int:
+    return int(np.argmin(np.hypot(places[:, 0] - peak.column, places[:, 1] - peak.row)))
 
 
 def _clear_disc(mask: NDArray[np.bool_], column: float, row: float) -> None:

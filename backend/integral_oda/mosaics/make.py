@@ -118,6 +118,7 @@ class MosaicProducts:
             "science_windows": {"used": self.files.used, "left_out": self.files.left_out},
             "sources": [source.as_dict() for source in self.found.sources],
             "noise": self.found.noise,
+            "suppressed": self.found.suppressed,
             "nodes": {"computed": len(self.files.used) + 1, "restored": 0, "failed": len(self.files.left_out)},
             "versions": software_versions(),
             "seconds": round(self.seconds, 3),
@@ -135,7 +136,7 @@ class MosaicProducts:
                 write_hips(out / names[-1], one, f"INTEGRAL/ISGRI {one.band} keV, significance")
         else:
             write_sky_images(out / "mosaic.fits", [one for one in self.images if isinstance(one, SkyImage)])
-        write_source_list(out / "catalog.fits", self.found.sources)
+        write_source_list(out / "catalog.fits", self.found.sources, suppressed=self.found.suppressed)
         write_regions(out / "catalog.reg", self.found.sources)
         if self.shown is not None:
             names.append("image.png")

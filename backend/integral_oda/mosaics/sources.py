@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +13,7 @@ from astropy.coordinates import SkyCoord
 from integral_oda.arrays import Array
 from integral_oda.catalog.reference import CatalogSource, sources_near
 from integral_oda.imaging.mosaic_fit import FittedPeak, ImageNoise
-from integral_oda.imaging.mosaic_search import SearchedMap, combined_map
+from integral_oda.imaging.mosaic_search import RejectedPeak, SearchedMap, combined_map
 from integral_oda.imaging.search import FLOOR_90_ARCMIN, osa_radius_arcmin
 from integral_oda.instrument.attitude import separation_deg
 from integral_oda.instrument.response import crab_rate
@@ -44,10 +44,13 @@ class MosaicSources:
     sources : list of Source
     noise : list of dict
         One a band, as in ``summary.json``.
+    suppressed : list of dict
+        Excesses above the threshold that are no sources, with the reason, as in ``summary.json``.
     """
 
     sources: list[Source]
     noise: list[dict[str, Any]]
+    suppressed: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -85,8 +88,9 @@ def find_sources(
     candidates = search.known(catalogue)
     search.locate(candidates)
     candidates += search.unknown(candidates, threshold, catalogue)
+    suppressed = search.suppressed(candidates, threshold)
     candidates += search.asked(candidates, at)
-    return search.measured(candidates)
+    return replace(search.measured(candidates), suppressed=suppressed)
 
 
 class _Search:
@@ -171,6 +175,30 @@ class _Search:
         free = [source.name for source in near if source.name not in taken]
         if free:
             candidate.name, candidate.new = free[0], False
+
+    def suppressed(self, candidates: Sequence[_Candidate], threshold: float) -> list[dict[str, Any]]:
+        """What the search of each band has rejected, and why."""
+        found = []
+        for one, image in zip(self.bands, self.images, strict=True):
+            for rejected in one.rejected(self.places(candidates), threshold):
+                ra, dec = self.position((rejected.peak.column, rejected.peak.row))
+                reason = self._why(rejected, candidates, threshold)
+                found.append({"ra_deg": ra, "dec_deg": dec, "e1_kev": image.band.e1_kev, "e2_kev": image.band.e2_kev,
+                              "significance": rejected.peak.significance, "reason": reason})  # fmt: skip
+        return found
+
+    def _why(self, rejected: RejectedPeak, candidates: Sequence[_Candidate], threshold: float) -> str:
+        peak, noise = rejected.peak, rejected.noise
+        if rejected.beside is None:
+            return (
+                f"{peak.significance / noise:.1f} times the noise of the map, which is {noise:.2f} times the "
+                f"statistical; {threshold:g} are needed"
+            )
+        source = candidates[rejected.beside]
+        apart = np.hypot(source.place[0] - peak.column, source.place[1] - peak.row)
+        apart *= self._arcmin_per_pixel(*source.place)
+        name = source.name or "RA {:.3f} Dec {:+.3f}".format(*self.position(source.place))
+        return f"as much as the shape of a source may leave {apart:.1f} arcmin beside it: {name}"
 
     def asked(self, candidates: Sequence[_Candidate], at: Sequence[Position]) -> list[_Candidate]:
         """Positions asked for that no source explains; a source that explains one knows that it was asked for."""

@@ -44,7 +44,8 @@ class Mosaic:
         catalogue = [*extra, *reference_catalogue()]
         found = find_sources(images, parameters["threshold"], catalogue, parameters["at"])
         sources = [_with_systematic(source, total.windows) for source in found.sources]
-        return WindowImage(images, sources, _with_null(found.noise, total.windows), total.left_out)
+        noise = _with_null(found.noise, total.windows)
+        return WindowImage(images, sources, noise, total.left_out, found.suppressed)
 
     def save(self, value: WindowImage, folder: Path) -> None:
         """Write the mosaic as FITS and the rest as JSON."""
