@@ -35,6 +35,7 @@ __all__ = [
     "compare_fluxes",
     "flux_table_html",
     "open_benchmark",
+    "open_windows",
     "published_file",
     "windows_by_visit",
 ]
@@ -53,8 +54,8 @@ class BenchmarkData:
     ----------
     name : str
         Of the benchmark.
-    case : Case
-        The published observation.
+    case : Case or None
+        The published observation; None where named science windows are all there is to it.
     origin : {"twin", "archive", "mmoda"}
     engine : {"native", "osa", "mmoda"}
     archive, store : Path
@@ -68,7 +69,7 @@ class BenchmarkData:
     """
 
     name: str
-    case: Case
+    case: Case | None
     origin: DataOrigin
     engine: EngineName
     archive: Path
@@ -198,6 +199,38 @@ def open_benchmark(
         return _open_twin(name, published, who, roots, count, seed)
     chosen = _chosen_windows(published, scw_list, time_range, count, seed)
     return BenchmarkData(name, published, origin, who, *roots, chosen, _real_sentence(origin, roots[0], chosen))
+
+
+def open_windows(
+    name: str,
+    scw_list: str,
+    *,
+    engine: str = "native",
+    archive: str | Path | None = None,
+    store: str | Path | None = None,
+) -> BenchmarkData:
+    """Find the science windows of a benchmark that has no twin.
+
+    Parameters
+    ----------
+    name : str
+        Of the benchmark.
+    scw_list : str
+        Science windows.
+    engine : {"native", "osa", "mmoda"}
+        ``"mmoda"`` means the online system's data.
+    archive, store : str or Path, optional
+        Roots.
+
+    Raises
+    ------
+    RequestError
+        If the engine is none.
+    """
+    origin, who = _origin("archive", engine)
+    roots = Path(archive) if archive else archive_root(), Path(store) if store else store_root()
+    chosen = {"scw_list": scw_list}
+    return BenchmarkData(name, None, origin, who, *roots, chosen, _real_sentence(origin, roots[0], chosen))
 
 
 def _origin(data: str, engine: str) -> tuple[DataOrigin, EngineName]:

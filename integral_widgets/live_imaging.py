@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from integral_oda.errors import IntegralOdaError
+from integral_oda.folders import is_lean
 from integral_oda.query import ImageQuery
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def serve(connection: Connection, window: WindowToImage) -> None:
         _answer_all(connection, str(exc))
         return
     live.image(*window.band)
-    ahead = list(SLIDER_KEV[1:])
+    ahead = [] if is_lean() else list(SLIDER_KEV[1:])
     while True:
         while ahead and not connection.poll(_IDLE_S):
             live.prepare(ahead.pop(0))

@@ -40,13 +40,13 @@ def sky_image_report(image: SkyImage, sources: Sequence[Source] = ()) -> Figure:
     return figure
 
 
-def light_curve_report(curve: LightCurve, first_event_ijd: float, marks_s: Sequence[float] = ()) -> Figure:
-    """Rate against seconds since the first event; ``marks_s`` are drawn as dotted lines."""
+def light_curve_report(curve: LightCurve, start_ijd: float, marks_s: Sequence[float] = ()) -> Figure:
+    """Rate against seconds since a time; ``marks_s`` are drawn as dotted lines."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     axes = figure.add_subplot()
-    seconds = (curve.time_ijd - first_event_ijd) * 86400
+    seconds = (curve.time_ijd - start_ijd) * 86400
     few = len(curve) <= 500
     axes.errorbar(
         seconds, curve.rate, curve.error if few else None, curve.width_s / 2 if few else None,
@@ -55,7 +55,7 @@ def light_curve_report(curve: LightCurve, first_event_ijd: float, marks_s: Seque
     for mark in marks_s:
         axes.axvline(mark, linestyle=":", linewidth=0.8, color="#b71c1c")
     width = f"{np.median(curve.width_s):.4g}"
-    axes.set(xlabel="Time since the first event [s]", ylabel="Rate [counts/s]")
+    axes.set(xlabel="Time [s]", ylabel="Rate [counts/s]")
     axes.set_title(f"{_literal(curve.name)}, {curve.band} keV, bins of {width} s")
     return figure
 

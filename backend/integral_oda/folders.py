@@ -1,4 +1,4 @@
-"""Where the archive and the store lie unless a user says otherwise, and whether the network may be used."""
+"""Where the archive and the store lie unless a user says otherwise, and whether network and memory may be used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["archive_root", "background_root", "ic_root", "is_offline", "store_root"]
+__all__ = ["archive_root", "background_root", "ic_root", "is_lean", "is_offline", "store_root"]
 
 _APPLICATION = "integral-oda"
 
@@ -32,7 +32,16 @@ def store_root() -> Path:
 
 def is_offline() -> bool:
     """True where ``INTEGRAL_ODA_OFFLINE`` says that the network is not to be used."""
-    return os.environ.get("INTEGRAL_ODA_OFFLINE", "").lower() not in ("", "0", "no", "false")
+    return _is_set("INTEGRAL_ODA_OFFLINE")
+
+
+def is_lean() -> bool:
+    """True where ``INTEGRAL_ODA_LEAN`` says that memory is short: one job at a time, nothing prepared ahead."""
+    return _is_set("INTEGRAL_ODA_LEAN")
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "").lower() not in ("", "0", "no", "false")
 
 
 def background_root() -> Path | None:

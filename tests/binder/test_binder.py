@@ -129,8 +129,8 @@ def test_the_sample_is_in_the_image(image):
 class Memory:
     """Peak of the resident memory of everything that runs from a folder, sampled all the time.
 
-    Jobs that have left their parents are in it. A page that processes share counts once (PSS), as it does against a
-    container's limit.
+    Jobs that have left their parents are in it. A page that processes share counts for each (RSS), which is more than a
+    container's limit counts.
     """
 
     def __init__(self, folder):
@@ -155,7 +155,7 @@ class Memory:
                 words = process.info["cmdline"] or []
                 if any(word.startswith(self.folder) for word in words[:2]):
                     with contextlib.suppress(psutil.Error):
-                        found[f"{process.pid} {' '.join(words[1:4])}"] = process.memory_full_info().pss
+                        found[f"{process.pid} {' '.join(words[1:4])}"] = process.memory_info().rss
             if sum(found.values()) > self.peak:
                 self.peak, self.at_peak = sum(found.values()), found
 

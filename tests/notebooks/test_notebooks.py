@@ -105,13 +105,9 @@ def test_a_tutorial_without_the_sample_says_that_it_simulates(path, tmp_path, mo
 def test_a_benchmark_says_first_where_its_data_come_from(path):
     cells = nbformat.read(path, as_version=4).cells
     expectations = read_expectations(path.with_suffix(".expected.json"))
-    if cells[0].cell_type == "markdown":
-        assert cells[0].source.splitlines()[0].startswith("**Data:**")
-        assert re.search(r"\d{12}", expectations.data)[0] in cells[0].source.splitlines()[0]
-    else:
-        assert cells[0].metadata["tags"] == ["parameters"]
-        assert cells[1].source.splitlines()[-1] == "display(HTML(data.first_line_html()))"
-        assert all("display(" not in line for line in cells[1].source.splitlines()[:-1])
+    assert cells[0].metadata["tags"] == ["parameters"]
+    assert cells[1].source.splitlines()[-1] == "display(HTML(data.first_line_html()))"
+    assert all("display(" not in line for line in cells[1].source.splitlines()[:-1])
     assert all(len(number.source) > 5 for number in expectations.numbers.values())
     assert any(number.rule not in ("compare", "not measured") for number in expectations.numbers.values())
 
@@ -183,5 +179,7 @@ def test_the_burst_storm_of_sgr_1935_is_as_osa_saw_it(sample_archive, tmp_path):
     assert failed == []
     assert report.passed
     assert len(report.verdicts) == 14
+    assert report.facts["data"] == "archive"
+    assert "255900280010" in report.facts["sentence"]
     assert (tmp_path / "sgr1935" / "products" / "image" / "mosaic.fits").is_file()
     assert report.html.read_text().count("<img") >= 3

@@ -110,6 +110,18 @@ def test_many_processes_that_ask_the_same_share_one_job(tmp_path, jobs):
     assert len(runs(tmp_path)) == 1
 
 
+def test_where_memory_is_short_jobs_take_turns(tmp_path, jobs, monkeypatch):
+    monkeypatch.setenv("INTEGRAL_ODA_LEAN", "1")
+    first = jobs.submit("job_work:image", request(tmp_path, gate=True))
+    wait_for(lambda: runs(tmp_path))
+    second, third = (jobs.submit("job_work:image", request(tmp_path, windows=[name])) for name in ("w1", "w2"))
+    assert third.cancel().status == "cancelled"
+    assert [job.state().status for job in (first, second)] == ["running", "queued"]
+    (tmp_path / "open").touch()
+    assert first.wait(60).status == second.wait(60).status == "done"
+    assert second.state().started >= first.state().ended
+
+
 def test_the_same_request_after_the_end_is_a_new_try(tmp_path, jobs):
     first = jobs.submit("job_work:image", request(tmp_path))
     first.wait(60)

@@ -25,7 +25,7 @@ from integral_oda.imaging.decoding import (
 )
 from integral_oda.imaging.structure import Covariance
 from integral_oda.imaging.surfaces import ASIC_SIDE, BLOCK_SIDE, structure_groups
-from integral_oda.instrument.attitude import SKY_CENTRE
+from integral_oda.instrument.attitude import SKY_CENTRE, SKY_SHAPE
 from integral_oda.instrument.detector import MODULE_SHAPE, N_PIXELS
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
 _SMALLEST_SHARE = 0.004
 """Directions with less than this share of the largest information are left out of the image."""
 _GRID_STEP = 40
+_DIRECTIONS_AT_ONCE, _ROWS_AT_ONCE = 16, 50
 _SURFACE_ORDER = 6
 _BLOCKS = {"row": (1, MODULE_SHAPE[1]), "column": (MODULE_SHAPE[0], 1), "block": (BLOCK_SIDE, BLOCK_SIDE),
            "asic": (ASIC_SIDE, ASIC_SIDE)}  # fmt: skip
@@ -145,20 +146,25 @@ def _excess_of_approximation(covariance: Covariance, information: Array) -> Arra
 def _exact_information(covariance: Covariance, rows: IntArray, columns: IntArray) -> Array:
     usable = covariance.shadowgram.usable
     response = covariance.shadowgram.flat(covariance.shadowgram.source_response)[:, None]
-    places = list(zip(rows, columns, strict=True))
-    shadows = np.stack([thin_shadow(r, c)[usable] for r, c in places], axis=1) * response
-    footprints = np.stack([thin_footprint(r, c)[usable] for r, c in places], axis=1) * response
-    return np.einsum("ij,ij->j", shadows - 0.5 * footprints, covariance.solve(shadows))
+    parts = []
+    for first in range(0, len(rows), _DIRECTIONS_AT_ONCE):
+        some = slice(first, first + _DIRECTIONS_AT_ONCE)
+        places = list(zip(rows[some], columns[some], strict=True))
+        shadows = np.stack([thin_shadow(r, c)[usable] for r, c in places], axis=1) * response
+        footprints = np.stack([thin_footprint(r, c)[usable] for r, c in places], axis=1) * response
+        parts.append(np.einsum("ij,ij->j", shadows - 0.5 * footprints, covariance.solve(shadows)))
+    return np.concatenate([np.zeros(0), *parts])
 
 
 def _taken_by_smooth(covariance: Covariance) -> Array:
     shadowgram = covariance.shadowgram
     weighted = covariance.smooth * (shadowgram.flat(shadowgram.source_response) / covariance.variance)[:, None]
-    normal = covariance.smooth.T @ (covariance.smooth / covariance.variance[:, None])
-    maps = np.stack([_correlator("contrast")(shadowgram.unflat(column)) for column in weighted.T])
-    solved = np.tensordot(np.linalg.pinv(normal, hermitian=True), maps, axes=1)
-    taken: Array = np.einsum("kij,kij->ij", maps, solved)
-    return taken
+    inverse = np.linalg.pinv(covariance.smooth.T @ (covariance.smooth / covariance.variance[:, None]), hermitian=True)
+    maps = np.empty((weighted.shape[1], *SKY_SHAPE))
+    for number, column in enumerate(weighted.T):
+        maps[number] = _correlator("contrast")(shadowgram.unflat(column))
+    parts = (maps[:, first : first + _ROWS_AT_ONCE] for first in range(0, SKY_SHAPE[0], _ROWS_AT_ONCE))
+    return np.concatenate([np.einsum("kij,kij->ij", part, np.tensordot(inverse, part, axes=1)) for part in parts])
 
 
 def _taken_by_group(covariance: Covariance, group: str) -> Array:

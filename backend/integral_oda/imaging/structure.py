@@ -18,7 +18,6 @@ from itertools import combinations_with_replacement
 import numpy as np
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
-from scipy.optimize import nnls
 
 from integral_oda.arrays import Array, IntArray
 from integral_oda.imaging.shadowgram import Shadowgram
@@ -71,6 +70,8 @@ def fit_widths(shadowgram: Shadowgram, design: Array, rounds: int = 2) -> Struct
 
 
 def _moment_widths(shadowgram: Shadowgram, residual: Array) -> StructureWidths:
+    from scipy.optimize import nnls
+
     response, variance = shadowgram.flat(shadowgram.background_response), shadowgram.flat(shadowgram.variance)
     weight, pull = response**2 / variance, residual * response / variance
     squares = [float((np.bincount(member, pull) ** 2).sum()) for member in _members(shadowgram).values()]

@@ -31,7 +31,7 @@ _XSPEC_STATISTICS = {"chi2": "chi", "cstat": "cstat", "wstat": "cstat"}
 
 def fit_report(result: FitResult, flux_bands: Sequence[tuple[float, float]]) -> dict[str, Any]:
     """Numbers of a fit as ``fit.json`` holds them."""
-    from scipy.stats import chi2
+    from scipy.special import chdtrc
 
     problem = result.problem
     fluxes = []
@@ -43,7 +43,7 @@ def fit_report(result: FitResult, flux_bands: Sequence[tuple[float, float]]) -> 
         "statistic": problem.statistic,
         "value": result.value,
         "dof": result.dof,
-        "null_probability": float(chi2.sf(result.value, result.dof)) if problem.statistic == "chi2" else None,
+        "null_probability": float(chdtrc(result.dof, result.value)) if problem.statistic == "chi2" else None,
         "converged": result.converged,
         "parameters": [_parameter(p) for p in result.parameters],
         "covariance": result.covariance.tolist(),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import nnls
 
 from integral_oda.arrays import Array
 from integral_oda.errors import DataError, RequestError
@@ -152,6 +151,8 @@ class FitProblem:
 
     def _linear_norms(self, values: Array) -> tuple[Array, Array]:
         """Most likely norms at the other parameters' values, none negative, and the errors of each alone."""
+        from scipy.optimize import nnls
+
         norms = [k for k in self.model.norms if not self.fixed[k]]
         columns = []
         for k in norms:

@@ -84,11 +84,10 @@ def live_fraction(
     middle, half = (edges_ijd[1:] + edges_ijd[:-1]) / 2, np.maximum(np.diff(edges_ijd), SHORTEST_RATE_S / DAY_S) / 2
     good_s = good_time_before(middle + half, intervals_ijd) - good_time_before(middle - half, intervals_ijd)
     total_s = float((intervals_ijd[:, 1] - intervals_ijd[:, 0]).sum() * DAY_S)
-    inside = np.searchsorted(intervals_ijd.ravel(), time_ijd, side="right") % 2 == 1
-    time_ijd, module = time_ijd[inside], module[inside]
     live = np.empty((len(dead_fraction), len(middle)))
     for number, dead in enumerate(dead_fraction):
         own = time_ijd[module == number]
+        own = own[np.searchsorted(intervals_ijd.ravel(), own, side="right") % 2 == 1]
         counts = np.searchsorted(own, middle + half) - np.searchsorted(own, middle - half)
         busy = np.divide(counts * event_dead_time_s, good_s, out=np.zeros_like(good_s), where=good_s > 0)
         live[number] = (1 - dead) * (1 - np.minimum(busy, 0.95)) / (1 - len(own) * event_dead_time_s / total_s)

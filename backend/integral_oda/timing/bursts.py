@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import log_ndtr, ndtri
 
 from integral_oda.arrays import Array, IntArray
 from integral_oda.timing.binning import good_time_before, good_time_per_bin
@@ -141,7 +141,7 @@ class TailTable:
         root = np.sqrt(2 * np.maximum(tilts * sums - generating, 1e-300))
         # Barndorff-Nielsen's form of the saddlepoint tail stays positive far out
         lifted = root + np.log(np.maximum(tilts * np.sqrt(curvature) / root, 1e-300)) / root
-        tail = norm.logsf(lifted)
+        tail = log_ndtr(-lifted)
         return np.where(values <= sums[0], np.log(0.5), np.interp(values, sums, tail))
 
     def _tilts(self, largest: float, length_s: float) -> Array:
@@ -324,7 +324,7 @@ def _peak(time: Array, weight: Array, steady: float) -> tuple[float, float]:
 def _sigmas(log_chance: float) -> float:
     """Gaussian sigmas of a one-sided chance given by its logarithm."""
     if log_chance > -700:
-        return float(norm.isf(np.exp(log_chance)))
+        return float(-ndtri(np.exp(log_chance)))
     # -log Q(x) = x^2/2 + log(x sqrt(2 pi)) far out
     x = np.sqrt(-2 * log_chance)
     for _ in range(20):

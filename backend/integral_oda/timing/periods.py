@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from integral_oda.arrays import Array
 from integral_oda.timing.light_curve import DAY_S
@@ -77,7 +77,7 @@ class FoldedCurve:
     @property
     def chance(self) -> float:
         """Probability of so large a chi2 of a steady source."""
-        return float(chi2.sf(self.chi2, len(self.phase) - 1))
+        return float(chdtrc(len(self.phase) - 1, self.chi2))
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def z_search(
     best = float(number[int(np.argmax(power))] * unit)
     frequency, error, peak = _refined(seconds, probability, best, elapsed, harmonics)
     trials = max((high - low) * unit * elapsed, 1.0) * 2
-    chance = -np.expm1(trials * np.log1p(-min(chi2.sf(peak, 2 * harmonics), 1 - 1e-12)))
+    chance = -np.expm1(trials * np.log1p(-min(chdtrc(2 * harmonics, peak), 1 - 1e-12)))
     return Periodogram(number * unit, power, harmonics, 1 / frequency, error / frequency**2, peak, float(chance))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from integral_oda.arrays import Array
 
@@ -96,7 +96,7 @@ def fit_line(time_ijd: Array, rate: Array, error: Array) -> LinearFit | None:
 
 
 def _chance(value: float, dof: int) -> float:
-    return float(chi2.sf(value, dof)) if dof > 0 else 1.0
+    return float(chdtrc(dof, value)) if dof > 0 else 1.0
 
 
 def excess_variance(rate: Array, error: Array) -> ExcessVariance | None:

@@ -23,6 +23,7 @@ from shutil import Error, copytree, rmtree
 from typing import Any, Literal
 
 from integral_oda.errors import DataError, IntegralOdaError, OutputError, RequestError
+from integral_oda.folders import is_lean
 from integral_oda.workflow.keys import canonical_json, digest
 from integral_oda.workflow.locks import FileLock, is_locked
 from integral_oda.workflow.progress import Listener, StepEvent
@@ -392,8 +393,11 @@ def _kill_session(pid: int) -> None:
 def _run(folder: Path) -> int:
     """Do the work of a job, in its own process."""
     job, stop, over = Job(folder), threading.Event(), threading.Event()
-    job.note("started", pid=os.getpid())
     threading.Thread(target=_watch, args=(folder / "cancel", stop, over), daemon=True).start()
+    turn = FileLock(folder.parent / "turn.lock")
+    if is_lean():
+        turn.acquire(stop.is_set)
+    job.note("started", pid=os.getpid())
     asked = json.loads((folder / "request.json").read_text(encoding="utf-8"))
     outcome: dict[str, Any] = {"happened": "failed", "reason": "error in the program, see its log", "exit_status": 1}
     try:
@@ -407,6 +411,7 @@ def _run(folder: Path) -> int:
             outcome = {"happened": "cancelled"}
     finally:
         over.set()
+        turn.release()
         # Who asks meanwhile waits, and finds it over.
         with FileLock(folder.parent / f"{folder.name.rpartition('-')[0]}.lock").hold():
             if outcome["happened"] == "done":

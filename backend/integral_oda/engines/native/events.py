@@ -85,9 +85,9 @@ class SelectedEvents:
     def of_all_kinds(self) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
         """Time (IJD) and module of every event, kept or not, in order of time."""
         kept_module = module_map().ravel()[np.asarray(self.pixel)].astype(np.uint8)
-        time = np.concatenate([self.time_ijd, self.rejected_time_ijd])
-        order = np.argsort(time, kind="stable")
-        return time[order], np.concatenate([kept_module, self.rejected_module])[order]
+        places = np.searchsorted(self.time_ijd, self.rejected_time_ijd, side="right")
+        time = np.insert(self.time_ijd, places, self.rejected_time_ijd)
+        return time, np.insert(kept_module, places, self.rejected_module)
 
     @property
     def revolution(self) -> int:
