@@ -121,7 +121,7 @@ def fit_line(counts: Array, edges_kev: Array, sigma_kev: float, expected_kev: fl
     x, y = middle[used] - expected_kev, np.asarray(counts, dtype=float)[used]
     weight = 1 / np.maximum(y, 1.0)
     trials = np.arange(-_FARTHEST_KEV, _FARTHEST_KEV + _STEP_KEV / 2, _STEP_KEV)
-    fits = np.array([_line_at(x, y, weight, trial, sigma_kev) for trial in trials])
+    fits = _lines_at(x, y, weight, trials, sigma_kev)
     best = int(fits[:, 0].argmin())
     chi2, area, area_error = fits[best]
     significance = float(area / area_error)
@@ -133,12 +133,15 @@ def fit_line(counts: Array, edges_kev: Array, sigma_kev: float, expected_kev: fl
     return LineFit(float(centre), float(np.sqrt(2 / curvature)), significance, expected_kev)
 
 
-def _line_at(x: Array, y: Array, weight: Array, centre: float, sigma: float) -> tuple[float, float, float]:
-    """Chi squared, height and its error of a line at a place."""
-    design = np.column_stack([np.ones_like(x), x, x**2, np.exp(-0.5 * ((x - centre) / sigma) ** 2)])
-    covariance = np.linalg.inv(design.T @ (design * weight[:, None]))
-    best = covariance @ (design.T @ (weight * y))
-    return float((weight * (y - design @ best) ** 2).sum()), float(best[3]), float(np.sqrt(covariance[3, 3]))
+def _lines_at(x: Array, y: Array, weight: Array, centres: Array, sigma: float) -> Array:
+    """Chi squared, height and its error of a line at each of several places, ``(n_places, 3)``."""
+    lines = np.exp(-0.5 * ((x - centres[:, None]) / sigma) ** 2)
+    continuum = np.broadcast_to(np.stack([np.ones_like(x), x, x**2]), (len(centres), 3, len(x)))
+    design = np.concatenate([continuum, lines[:, None]], axis=1)
+    covariance = np.linalg.inv((design * weight) @ design.swapaxes(1, 2))
+    best = covariance @ (design @ (weight * y))[..., None]
+    left = y - (best.swapaxes(1, 2) @ design)[:, 0]
+    return np.stack([(weight * left**2).sum(axis=1), best[:, 3, 0], np.sqrt(covariance[:, 3, 3])], axis=1)
 
 
 def spectrum_shift(counts: Array, reference: Array, edges_kev: Array) -> tuple[float, float]:

@@ -12,7 +12,6 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, spline_filter
 
 from integral_oda.arrays import Array
 
@@ -103,6 +102,8 @@ class Resampler:
         values = np.where(used, flux, np.float32(0)).astype(np.float32, copy=False)
         values *= root_weight
         if method is Resampling.CUBIC:
+            from scipy.ndimage import spline_filter
+
             values = spline_filter(values, 3, output=np.float32, mode="mirror")
         self._stride = self.shape[1] + 2 * _PAD
         # Single precision holds whole numbers up to 2**24.
@@ -202,6 +203,8 @@ def without_ripples(variance: Array) -> Array:
     """
     seen = (variance > 0) & np.isfinite(variance)
     weight = np.divide(1.0, variance, out=np.zeros(variance.shape), where=seen)
+    from scipy.ndimage import gaussian_filter
+
     around = gaussian_filter(seen.astype(float), _RIPPLE_SIGMA_PIXELS, mode="constant")
     level = gaussian_filter(weight, _RIPPLE_SIGMA_PIXELS, mode="constant")
     return np.divide(around, level, out=np.zeros(variance.shape), where=seen).astype(np.float32)

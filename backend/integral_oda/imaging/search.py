@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.ndimage import maximum_filter
 
 from integral_oda.arrays import Array
 from integral_oda.imaging.sky import information_map, local_noise, score_map
@@ -391,9 +390,9 @@ def _ghosts(place: Tangents) -> list[Tangents]:
 def _peaks(scaled: Array, lowest: float) -> list[tuple[int, int]]:
     """Pixels that are the largest of their 7 x 7 neighbours and above a limit, the strongest first."""
     filled = np.nan_to_num(scaled, nan=-np.inf)
-    rows, columns = np.nonzero((filled == maximum_filter(filled, 7)) & (filled >= lowest))
-    order = np.argsort(-filled[rows, columns])[:_MOST_PEAKS]
-    return [(int(rows[k]), int(columns[k])) for k in order]
+    high = [(int(row), int(column)) for row, column in np.argwhere(filled >= lowest)]
+    peaks = [(r, c) for r, c in high if filled[r, c] == filled[max(r - 3, 0) : r + 4, max(c - 3, 0) : c + 4].max()]
+    return sorted(peaks, key=lambda place: -filled[place])[:_MOST_PEAKS]
 
 
 def measure(model: FieldModel, places: Sequence[Tangents], radii: dict[int, float]) -> list[FittedSource]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.ndimage import uniform_filter
 
 from integral_oda.arrays import Array, IntArray
 from integral_oda.imaging.decoding import (
@@ -41,8 +40,10 @@ __all__ = [
 
 _SMALLEST_SHARE = 0.004
 """Directions with less than this share of the largest information are left out of the image."""
+_LEAST_EIGENVALUE = 1e-15
+"""Over the largest: below it are shapes that the window does not tell from others (that of `numpy.linalg.pinv`)."""
 _GRID_STEP = 40
-_DIRECTIONS_AT_ONCE, _ROWS_AT_ONCE = 16, 50
+_DIRECTIONS_AT_ONCE = 16
 _SURFACE_ORDER = 6
 _BLOCKS = {"row": (1, MODULE_SHAPE[1]), "column": (MODULE_SHAPE[0], 1), "block": (BLOCK_SIDE, BLOCK_SIDE),
            "asic": (ASIC_SIDE, ASIC_SIDE)}  # fmt: skip
@@ -159,12 +160,15 @@ def _exact_information(covariance: Covariance, rows: IntArray, columns: IntArray
 def _taken_by_smooth(covariance: Covariance) -> Array:
     shadowgram = covariance.shadowgram
     weighted = covariance.smooth * (shadowgram.flat(shadowgram.source_response) / covariance.variance)[:, None]
-    inverse = np.linalg.pinv(covariance.smooth.T @ (covariance.smooth / covariance.variance[:, None]), hermitian=True)
-    maps = np.empty((weighted.shape[1], *SKY_SHAPE))
-    for number, column in enumerate(weighted.T):
-        maps[number] = _correlator("contrast")(shadowgram.unflat(column))
-    parts = (maps[:, first : first + _ROWS_AT_ONCE] for first in range(0, SKY_SHAPE[0], _ROWS_AT_ONCE))
-    return np.concatenate([np.einsum("kij,kij->ij", part, np.tensordot(inverse, part, axes=1)) for part in parts])
+    normal = covariance.smooth.T @ (covariance.smooth / covariance.variance[:, None])
+    # w'N^-1 w as a sum of squares: of shapes that share nothing with one another
+    values, vectors = np.linalg.eigh(normal)
+    apart = values > _LEAST_EIGENVALUE * values[-1]
+    weighted = weighted @ (vectors[:, apart] / np.sqrt(values[apart]))
+    taken = np.zeros(SKY_SHAPE)
+    for column in weighted.T:
+        taken += _correlator("contrast")(shadowgram.unflat(column)) ** 2
+    return taken
 
 
 def _taken_by_group(covariance: Covariance, group: str) -> Array:
@@ -210,6 +214,16 @@ def local_noise(significance: Array, size: int = 61) -> Array:
     """Local standard deviation of a significance map in boxes of ``size`` pixels, at least 1."""
     observed = np.isfinite(significance)
     values = np.where(observed, np.clip(significance, -5, 5), 0.0)
-    share = np.maximum(uniform_filter(observed.astype(float), size), 1e-3)
-    mean_square = np.maximum(uniform_filter(values**2, size), 0.0) / share
+    share = np.maximum(_box_mean(observed.astype(float), size), 1e-3)
+    mean_square = np.maximum(_box_mean(values**2, size), 0.0) / share
     return np.maximum(1.0, np.sqrt(mean_square))
+
+
+def _box_mean(plane: Array, size: int) -> Array:
+    """Mean over a box around each pixel; the plane is mirrored at its edges. ``size`` is odd."""
+    for axis in (0, 1):
+        reach = [(size // 2 + 1, size // 2) if a == axis else (0, 0) for a in (0, 1)]
+        sums = np.cumsum(np.pad(plane, reach, mode="symmetric"), axis=axis)
+        last, before = (np.arange(plane.shape[axis]) + shift for shift in (size, 0))
+        plane = (sums.take(last, axis=axis) - sums.take(before, axis=axis)) / size
+    return plane

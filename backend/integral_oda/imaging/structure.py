@@ -30,6 +30,7 @@ GROUPS = ("row", "column", "cell", "block", "asic", "common_row", "common_column
 _NESTED = ("asic", "block")
 """Groups each inside one of the next kind: they are inverted one by one, beside the noise, not in the matrix of all."""
 _RIDGE = 1e-6
+_NO_SLOPE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,7 @@ def fit_widths(shadowgram: Shadowgram, design: Array, rounds: int = 2) -> Struct
 
 
 def _moment_widths(shadowgram: Shadowgram, residual: Array) -> StructureWidths:
-    from scipy.optimize import nnls
-
+    
     response, variance = shadowgram.flat(shadowgram.background_response), shadowgram.flat(shadowgram.variance)
     weight, pull = response**2 / variance, residual * response / variance
     squares = [float((np.bincount(member, pull) ** 2).sum()) for member in _members(shadowgram).values()]
@@ -79,8 +79,28 @@ def _moment_widths(shadowgram: Shadowgram, residual: Array) -> StructureWidths:
     overlap = _squared_overlaps(shadowgram.unflat(weight))
     # Of pure noise the sums have the covariance 2 x overlap: least squares in that metric
     root = cholesky(overlap + _RIDGE * np.diag(np.diag(overlap)), lower=True)
-    squared, _ = nnls(root.T, solve_triangular(root, excess, lower=True))
+    squared = _non_negative(root.T, solve_triangular(root, excess, lower=True))
     return StructureWidths(**dict(zip((*GROUPS, "pixel"), map(float, np.sqrt(squared)), strict=True)))
+
+
+def _non_negative(matrix: Array, values: Array) -> Array:
+    """Solve for the non-negative x of least squares of matrix x - values (Lawson & Hanson 1974, chapter 23)."""
+    x, free = np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1], dtype=bool)
+    tolerance = _NO_SLOPE * np.abs(matrix.T @ values).max(initial=0.0)
+    while True:
+        slope = np.where(free, -np.inf, matrix.T @ (values - matrix @ x))
+        if free.all() or slope.max() <= tolerance:
+            return x
+        free[slope.argmax()] = True
+        while True:
+            trial = np.zeros_like(x)
+            trial[free] = np.linalg.lstsq(matrix[:, free], values)[0]
+            negative = free & (trial <= 0)
+            if not negative.any():
+                break
+            x = x + (x[negative] / (x[negative] - trial[negative])).min() * (trial - x)
+            free &= x > _NO_SLOPE * x.max()
+        x = trial
 
 
 def _members(shadowgram: Shadowgram) -> dict[str, IntArray]:

@@ -57,17 +57,20 @@ def pixel_illumination(ty: float, tz: float, energy_kev: float = 50.0) -> Array:
         ``(134, 130)`` float64, 0 to 1, rows DETZ, columns DETY; 0 in the gaps and where the line of
         sight passes beside the mask.
     """
-    y_mm, z_mm = pixel_centres_mm()
-    active = active_pixels()
-    rows, columns = np.asarray(active.any(axis=1)), np.asarray(active.any(axis=0))
-    stay_y, cross_y = _cell_lengths(*_lit_sides(y_mm, columns, ty), ty)
-    stay_z, cross_z = _cell_lengths(*_lit_sides(z_mm, rows, tz), tz)
     patterns = _cell_transmissions(energy_kev, float(np.hypot(ty, tz)), step_y=_step(ty), step_z=_step(tz))
-    lit = stay_z @ (patterns["stay"] @ stay_y.T + patterns["cross_y"] @ cross_y.T)
-    lit += cross_z @ (patterns["cross_z"] @ stay_y.T + patterns["cross_both"] @ cross_y.T)
-    illumination = np.where(active, lit, 0.0)
+    lit = _lengths_along("z", tz) @ patterns @ _lengths_along("y", ty).T
+    illumination = np.where(active_pixels(), lit, 0.0)
     illumination.flags.writeable = False
     return illumination
+
+
+@lru_cache(maxsize=64)
+def _lengths_along(axis: str, tangent: float) -> Array:
+    """Lengths of rays that stay in a cell, then of those that cross out of it, of all pixels; ``(n_pixels, 190)``."""
+    y_mm, z_mm = pixel_centres_mm()
+    centre_mm, across = (y_mm, 0) if axis == "y" else (z_mm, 1)
+    occupied = np.asarray(active_pixels().any(axis=across))
+    return np.hstack(_cell_lengths(*_lit_sides(centre_mm, occupied, tangent), tangent))
 
 
 def _lit_sides(centre_mm: Array, occupied: NDArray[np.bool_], tangent: float) -> tuple[Array, Array]:
@@ -110,33 +113,37 @@ def _overlap(low: Array, high: Array, start: Array, stop: Array) -> Array:
     return np.clip(length, 0.0, None) / ACTIVE_SIDE_MM
 
 
-def _cell_transmissions(energy_kev: float, tangent: float, step_y: int, step_z: int) -> dict[str, Array]:
-    """Mean transmission of a ray by its first cell and by the boundaries it crosses, each ``(95, 95)``."""
+def _cell_transmissions(energy_kev: float, tangent: float, step_y: int, step_z: int) -> Array:
+    """Mean transmission of a ray by its first cell and by the boundaries it crosses, ``(190, 190)``.
+
+    Rows and columns are cells along Z and Y: first of rays that stay in their cell along that axis, then of those
+    that cross.
+    """
     length = tungsten_attenuation_length_mm(energy_kev)
     thickness = MASK_THICKNESS_MM * np.sqrt(1.0 + tangent**2)
     closed = np.exp(-thickness / length)
     partly = length / thickness * (1.0 - closed)
-    first = mask_pattern().astype(float)
+    levels = np.array([closed, partly, 1.0, 0.0, 0.5])
+    return levels[_cells_met(step_y, step_z)]
+
+
+_NEIGHBOURS_CLOSED, _ONE_NEIGHBOUR_OPEN = 3, 4
+"""Between two open cells a ray passes one of the two neighbours in between, either as often."""
+
+
+@lru_cache(maxsize=4)
+def _cells_met(step_y: int, step_z: int) -> NDArray[np.intp]:
+    """What rays meet, ``(190, 190)``: how many of the cells they begin and end in are open, or the codes above."""
+    first = mask_pattern().astype(int)
     beside_y, beside_z = _neighbour(first, 0, step_y), _neighbour(first, step_z, 0)
-    diagonal = _neighbour(first, step_z, step_y)
-    levels = np.array([closed, partly, 1.0])
-
-    def crossing(second: Array) -> Array:
-        return levels[(first + second).astype(int)]
-
-    # A ray through three cells passes one of the two neighbours in between, either as often.
-    ends = levels[(first + diagonal).astype(int)]
-    both = ends * np.where(first + diagonal == 2, (beside_y + beside_z) / 2, 1.0)
-    return {
-        "stay": np.where(first > 0, 1.0, closed),
-        "cross_y": crossing(beside_y),
-        "cross_z": crossing(beside_z),
-        "cross_both": both,
-    }
+    ends = first + _neighbour(first, step_z, step_y)
+    between = np.array([_NEIGHBOURS_CLOSED, _ONE_NEIGHBOUR_OPEN, 2])[beside_y + beside_z]
+    both = np.where(ends == 2, between, ends)
+    return np.block([[2 * first, first + beside_y], [first + beside_z, both]])
 
 
-def _neighbour(pattern: Array, step_z: int, step_y: int) -> Array:
+def _neighbour(pattern: NDArray[Any], step_z: int, step_y: int) -> NDArray[Any]:
     """Pattern of the neighbours in a direction; a ray that leaves through the rim meets no tungsten there."""
-    padded: Any = np.pad(pattern, 1, constant_values=1.0)
+    padded: Any = np.pad(pattern, 1, constant_values=1)
     rows, columns = pattern.shape
     return padded[1 + step_z : 1 + step_z + rows, 1 + step_y : 1 + step_y + columns]
