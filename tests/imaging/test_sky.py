@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from scipy.ndimage import uniform_filter
 
 from integral_oda.imaging.decoding import thin_footprint, thin_shadow
 from integral_oda.imaging.sky import information_map, local_noise, make_sky_maps, score_map
@@ -99,6 +100,14 @@ def test_an_uncleaned_source_has_its_ghosts_a_mask_period_away(covariance_of):
     ghost = round(row - GHOST_PERIOD_PIXELS), round(column + GHOST_PERIOD_PIXELS)
     box = maps.flux[ghost[0] - 1 : ghost[0] + 2, ghost[1] - 1 : ghost[1] + 2]
     assert box.max() > 60
+
+
+def test_local_noise_is_the_root_mean_square_of_boxes_that_end_at_the_image():
+    significance = 3 * np.random.default_rng(5).normal(size=(90, 130))
+    significance[:20, :30] = np.nan
+    seen, values = np.isfinite(significance), np.clip(np.nan_to_num(significance), -5, 5)
+    expected = np.sqrt(uniform_filter(values**2, 31) / np.maximum(uniform_filter(seen.astype(float), 31), 1e-3))
+    np.testing.assert_allclose(local_noise(significance, 31), np.maximum(1, expected), rtol=1e-9)
 
 
 def test_local_noise_is_one_at_least_and_follows_the_map():

@@ -4,8 +4,11 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import nnls
 
-from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
+from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths, non_negative_fit
 from integral_oda.imaging.surfaces import smooth_surfaces, structure_groups
 from integral_oda.instrument.detector import active_pixels, module_map
 from integral_oda.simulation.shadowgram import LitSource
@@ -137,3 +140,17 @@ def test_groups_number_every_pixel_and_no_gap():
 def test_smooth_shapes_are_independent():
     shapes = smooth_surfaces()[active_pixels()]
     assert np.linalg.matrix_rank(shapes) == shapes.shape[1]
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 9), more=st.integers(0, 4), scale=st.floats(-3, 3))
+def test_the_non_negative_fit_is_scipys(seed, n, more, scale):
+    generator = np.random.default_rng(seed)
+    matrix = generator.normal(size=(n + more, n)) * 10.0 ** np.linspace(-scale, scale, n)
+    values = generator.normal(size=n + more)
+    found = non_negative_fit(matrix, values)
+    assert (found >= 0).all()
+    np.testing.assert_allclose(matrix @ found, matrix @ nnls(matrix, values)[0], atol=1e-8)
+
+
+def test_nothing_is_fitted_where_all_slopes_are_negative():
+    assert (non_negative_fit(np.eye(3), -np.ones(3)) == 0).all()

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,7 +184,7 @@ def find_table(hdus: list[Hdu], name: str) -> Hdu:
     for hdu in hdus:
         if hdu.name == name and hdu.header.get("XTENSION") == "BINTABLE":
             return hdu
-    names = ", ".join(hdu.name for hdu in hdus[1:]) or "no extension at all"
+    names = ", ".join(" ".join(hdu.name.split()) for hdu in hdus[1:]) or "no extension at all"
     raise DataError(f"{hdus[0].path}: no table {name}, it holds {names}")
 
 
@@ -268,12 +268,13 @@ def _gunzip(packed: bytes) -> bytes:
 def _inflated(packed: bytes, size: int) -> bytes:
     """Unpack the first member of a gzip file of about a size; zlib has the last word on what is damaged."""
     try:
-        from isal import isal_zlib  # half as long again as zlib's time; not built for every platform
+        from isal import igzip_lib, isal_zlib  # three quarters of zlib's time; not built for every platform
     except ImportError:
         return zlib.decompress(packed, 31, size)
+    damaged = cast("type[Exception]", igzip_lib.IsalError)
     try:
         return isal_zlib.decompress(packed, 31, size)
-    except isal_zlib.error:
+    except damaged:
         return zlib.decompress(packed, 31, size)
 
 

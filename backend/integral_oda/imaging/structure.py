@@ -16,6 +16,7 @@ from functools import cache
 from itertools import combinations_with_replacement
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
@@ -23,14 +24,14 @@ from integral_oda.arrays import Array, IntArray
 from integral_oda.imaging.shadowgram import Shadowgram
 from integral_oda.imaging.surfaces import smooth_surfaces, structure_groups
 
-__all__ = ["GROUPS", "Covariance", "StructureWidths", "fit_widths"]
+__all__ = ["GROUPS", "Covariance", "StructureWidths", "fit_widths", "non_negative_fit"]
 
 
 GROUPS = ("row", "column", "cell", "block", "asic", "common_row", "common_column", "common_cell")
 _NESTED = ("asic", "block")
 """Groups each inside one of the next kind: they are inverted one by one, beside the noise, not in the matrix of all."""
 _RIDGE = 1e-6
-_NO_SLOPE = 1e-12
+_ROUNDING, _MOST_SETS = 1e-12, 3
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,6 @@ def fit_widths(shadowgram: Shadowgram, design: Array, rounds: int = 2) -> Struct
 
 
 def _moment_widths(shadowgram: Shadowgram, residual: Array) -> StructureWidths:
-    
     response, variance = shadowgram.flat(shadowgram.background_response), shadowgram.flat(shadowgram.variance)
     weight, pull = response**2 / variance, residual * response / variance
     squares = [float((np.bincount(member, pull) ** 2).sum()) for member in _members(shadowgram).values()]
@@ -79,28 +79,48 @@ def _moment_widths(shadowgram: Shadowgram, residual: Array) -> StructureWidths:
     overlap = _squared_overlaps(shadowgram.unflat(weight))
     # Of pure noise the sums have the covariance 2 x overlap: least squares in that metric
     root = cholesky(overlap + _RIDGE * np.diag(np.diag(overlap)), lower=True)
-    squared = _non_negative(root.T, solve_triangular(root, excess, lower=True))
+    squared = non_negative_fit(root.T, solve_triangular(root, excess, lower=True))
     return StructureWidths(**dict(zip((*GROUPS, "pixel"), map(float, np.sqrt(squared)), strict=True)))
 
 
-def _non_negative(matrix: Array, values: Array) -> Array:
-    """Solve for the non-negative x of least squares of matrix x - values (Lawson & Hanson 1974, chapter 23)."""
+def non_negative_fit(matrix: Array, values: Array) -> Array:
+    """Least squares with unknowns that are not negative (Lawson & Hanson 1974, chapter 23).
+
+    That of scipy.optimize, whose import takes as long as an image's sky maps.
+
+    Parameters
+    ----------
+    matrix : ndarray
+        ``(m, n)``.
+    values : ndarray
+        ``(m,)``.
+
+    Returns
+    -------
+    ndarray
+        ``(n,)``.
+    """
     x, free = np.zeros(matrix.shape[1]), np.zeros(matrix.shape[1], dtype=bool)
-    tolerance = _NO_SLOPE * np.abs(matrix.T @ values).max(initial=0.0)
-    while True:
+    least = _ROUNDING * np.abs(matrix.T @ values).max(initial=0.0)
+    for _ in range(_MOST_SETS * len(x)):
         slope = np.where(free, -np.inf, matrix.T @ (values - matrix @ x))
-        if free.all() or slope.max() <= tolerance:
-            return x
+        if free.all() or slope.max() <= least:
+            break
         free[slope.argmax()] = True
-        while True:
-            trial = np.zeros_like(x)
-            trial[free] = np.linalg.lstsq(matrix[:, free], values)[0]
-            negative = free & (trial <= 0)
-            if not negative.any():
-                break
-            x = x + (x[negative] / (x[negative] - trial[negative])).min() * (trial - x)
-            free &= x > _NO_SLOPE * x.max()
-        x = trial
+        x, free = _inside(matrix, values, x, free)
+    return x
+
+
+def _inside(matrix: Array, values: Array, x: Array, free: NDArray[np.bool_]) -> tuple[Array, NDArray[np.bool_]]:
+    """Least squares of the free unknowns; those that would turn negative are bound to 0, one after the other."""
+    while True:
+        trial = np.zeros_like(x)
+        trial[free] = np.linalg.lstsq(matrix[:, free], values)[0]
+        negative = free & (trial <= 0)
+        if not negative.any():
+            return trial, free
+        x = x + (x[negative] / (x[negative] - trial[negative])).min() * (trial - x)
+        free = free & (x > _ROUNDING * x.max())
 
 
 def _members(shadowgram: Shadowgram) -> dict[str, IntArray]:

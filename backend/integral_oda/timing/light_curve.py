@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from integral_oda.arrays import Array, IntArray
 from integral_oda.timing.intervals import Moments, estimator_intervals
@@ -213,6 +212,8 @@ def _sums(
 
 def _local_level(background: Array, counts: Array, live_time_s: Array) -> Array:
     """Background of the bins around each one, relative to the mean; at least a tenth of it."""
+    from scipy.ndimage import uniform_filter1d
+
     seen = live_time_s > 0
     width = round(SMOOTHED_COUNTS / max(float(counts[seen].mean()) if seen.any() else 1.0, 1e-3))
     width = int(np.clip(width, 1, max(len(counts), 1)))
