@@ -188,8 +188,8 @@ def without_ripples(variance: Array) -> Array:
     Where a pixel of a window is shared out evenly over four, the sum of the squared shares times its variance is a
     quarter of the whole, though the noise, correlated as wide as the point-spread function, hardly falls. So the
     variance of OSA's mosaics with pixel spread has ripples of 5 to 9 % (rms) where the grids of windows and mosaic
-    beat; the noise of the three mosaics at hand is the same to 5 % on ridges and in valleys 37 % apart. As weights
-    they would make the mean of two mosaics depend on their grids.
+    beat; the noise of three real ones is the same to 6 % on ridges and in valleys 19 to 37 % apart. As weights they
+    would make the mean of two mosaics depend on their grids.
 
     Parameters
     ----------

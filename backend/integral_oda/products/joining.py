@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
 from integral_oda.products.light_curve import LightCurve, bin_columns
+from integral_oda.timing.intervals import LEVELS
 
 __all__ = ["join_curves", "rebin_curve"]
 
@@ -111,8 +112,8 @@ def _merged(curve: LightCurve, group: NDArray[np.int64], exposure: Array | None 
         background_error=np.sqrt(total((curve.background_error * curve.live_time_s) ** 2)) / live,
         low=rate - error,
         high=rate + error,
-        low_95=rate - 2 * error,
-        high_95=rate + 2 * error,
+        low_95=rate - LEVELS[1] * error,
+        high_95=rate + LEVELS[1] * error,
         common_error=common,
         live_time_s=live,
         mcrab=rate * ratio,

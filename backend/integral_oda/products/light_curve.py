@@ -14,6 +14,7 @@ from integral_oda.arrays import Array
 from integral_oda.errors import DataError
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.products.fits_io import carried_keywords, isdc_cards, open_fits, write_fits
+from integral_oda.timing.intervals import LEVELS
 
 __all__ = [
     "FLAG_FEW_COUNTS",
@@ -62,7 +63,7 @@ class LightCurve:
     keywords : mapping
         Further FITS keywords.
     low, high, low_95, high_95 : ndarray
-        Ends of the intervals of 68.3 and 95.4 %, counts/s; multiples of the error where a file has none.
+        Ends of the intervals of 68.3 and 95.0 %, counts/s; multiples of the error where a file has none.
     common_error : ndarray
         Part of ``error`` that all bins of a science window share: the shape of the background, fitted once a window.
     live_time_s : ndarray
@@ -101,8 +102,8 @@ class LightCurve:
         defaults = {
             "low": self.rate - self.error,
             "high": self.rate + self.error,
-            "low_95": self.rate - 2 * self.error,
-            "high_95": self.rate + 2 * self.error,
+            "low_95": self.rate - LEVELS[1] * self.error,
+            "high_95": self.rate + LEVELS[1] * self.error,
             "common_error": np.zeros(len(self.time_ijd)),
             "live_time_s": unknown,
             "mcrab": unknown,

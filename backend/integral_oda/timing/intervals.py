@@ -17,8 +17,8 @@ from integral_oda.arrays import Array, IntArray
 
 __all__ = ["FEW_COUNTS", "LEVELS", "Moments", "estimator_intervals", "poisson_intervals"]
 
-LEVELS = (1.0, 2.0)
-"""Half-widths of the intervals in Gaussian sigmas: 68.3 and 95.4 %."""
+LEVELS = (1.0, 1.959964)
+"""Half-widths of the intervals in Gaussian sigmas: 68.3 and 95.0 %."""
 FEW_COUNTS = 10.0
 """Events a bin below which the intervals are those of the Poisson likelihood."""
 _ROUNDS = 10

@@ -96,7 +96,7 @@ class BinnedRates:
     rate, error : ndarray
         ``(n_bins, n_sources)`` counts/s and 1 sigma.
     low, high : ndarray
-        ``(2, n_bins, n_sources)`` ends of the intervals of 68.3 and 95.4 %.
+        ``(2, n_bins, n_sources)`` ends of the intervals of 68.3 and 95.0 %.
     background, background_error : ndarray
         ``(n_bins,)`` relative to the mean background.
     counts : ndarray

@@ -34,7 +34,7 @@ from integral_oda.products.light_curve import (
 )
 from integral_oda.timing.binning import block_edges, fixed_edges, good_time_per_bin, silences, touches
 from integral_oda.timing.good_time import gaps, union
-from integral_oda.timing.intervals import FEW_COUNTS, poisson_intervals
+from integral_oda.timing.intervals import FEW_COUNTS, LEVELS, poisson_intervals
 from integral_oda.timing.light_curve import DAY_S, BinnedRates, fit_bins
 
 __all__ = ["JoinLcr", "Lcr", "State", "load_light_curves", "save_light_curves", "window_keywords"]
@@ -338,7 +338,7 @@ def _curve(
 
 def _widened(rate: Array, ends: Array, common: float) -> Array:
     """Ends of the two intervals, ``(2, n_bins)``, with an error that all bins share."""
-    sigmas = np.array([[1.0], [2.0]])
+    sigmas = np.array(LEVELS)[:, None]
     away = ends - rate
     return rate + np.sign(away) * np.hypot(away, sigmas * common)
 
