@@ -67,3 +67,10 @@ def test_thickness_takes_what_the_reference_says():
     assert np.all(np.diff(along) < 1e-9)
     nine_degrees = transmission[200 + 78, 200 - 78]
     assert nine_degrees == pytest.approx(0.96, abs=0.03)
+
+
+def test_a_sum_of_squares_is_that_of_the_single_correlations():
+    correlator = MaskCorrelator(mask_on_pixels())
+    planes = np.random.default_rng(8).normal(size=(3, 134, 130))
+    expected = sum(correlator(plane) ** 2 for plane in planes)
+    np.testing.assert_allclose(correlator.sum_of_squares(planes), expected, atol=1e-9 * expected.max())

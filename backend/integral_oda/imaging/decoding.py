@@ -7,6 +7,7 @@ correlation. The mask's thickness and directions between pixel centres are left 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
@@ -76,8 +77,21 @@ class MaskCorrelator:
 
     def __call__(self, weights: Array) -> Array:
         """Correlate with detector weights ``(134, 130)``; the result is a sky array ``(400, 400)``."""
-        product = self._kernel * np.conj(fft.rfft2(weights, self._shape))
-        shifts = fft.irfft2(product, self._shape)
+        return self._on_sky(self._shifts(weights))
+
+    def sum_of_squares(self, planes: Iterable[Array]) -> Array:
+        """Sum of the squared correlations with several detector weights ``(134, 130)``; ``(400, 400)``."""
+        total = np.zeros(self._shape)
+        for weights in planes:
+            total += self._shifts(weights) ** 2
+        return self._on_sky(total)
+
+    def _shifts(self, weights: Array) -> Array:
+        """Correlation for every shift of the detector on the mask, around its edges too."""
+        shifts: Array = fft.irfft2(self._kernel * np.conj(fft.rfft2(weights, self._shape)), self._shape)
+        return shifts
+
+    def _on_sky(self, shifts: Array) -> Array:
         row, column = self._sky_index()
         sky = np.zeros(SKY_SHAPE)
         sky[row[0] : row[1], column[0] : column[1]] = self._ordered(shifts)

@@ -24,7 +24,7 @@ from integral_oda.imaging.decoding import (
 )
 from integral_oda.imaging.structure import Covariance
 from integral_oda.imaging.surfaces import ASIC_SIDE, BLOCK_SIDE, structure_groups
-from integral_oda.instrument.attitude import SKY_CENTRE, SKY_SHAPE
+from integral_oda.instrument.attitude import SKY_CENTRE
 from integral_oda.instrument.detector import MODULE_SHAPE, N_PIXELS
 
 __all__ = [
@@ -165,10 +165,7 @@ def _taken_by_smooth(covariance: Covariance) -> Array:
     values, vectors = np.linalg.eigh(normal)
     apart = values > _LEAST_EIGENVALUE * values[-1]
     weighted = weighted @ (vectors[:, apart] / np.sqrt(values[apart]))
-    taken = np.zeros(SKY_SHAPE)
-    for column in weighted.T:
-        taken += _correlator("contrast")(shadowgram.unflat(column)) ** 2
-    return taken
+    return _correlator("contrast").sum_of_squares(shadowgram.unflat(column) for column in weighted.T)
 
 
 def _taken_by_group(covariance: Covariance, group: str) -> Array:

@@ -108,8 +108,10 @@ class GoodTime:
 
     def inside(self, time_ijd: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which times are good; times and intervals are in order."""
-        edges = self.intervals_ijd.ravel()
-        return np.searchsorted(edges, time_ijd, side="right") % 2 == 1
+        inside = np.zeros(len(time_ijd), dtype=bool)
+        for first, stop in np.searchsorted(time_ijd, np.asarray(self.intervals_ijd)):
+            inside[first:stop] = True
+        return inside
 
 
 @dataclass(frozen=True)
@@ -181,18 +183,20 @@ def select_events(
     elapsed = max(float(events.time_ijd[-1] - events.time_ijd[0]) * DAY_S, 1e-3)
     module = module_map().ravel()
     rates = np.array([all_counts[module == m].sum() / elapsed for m in range(N_MODULES)])
-    spectra = module_spectra(events.energy_kev[kept], module[pixel[kept]])
+    chosen, rejected = np.flatnonzero(kept), np.flatnonzero(~kept)
+    energy, kept_pixel = events.energy_kev[chosen], pixel[chosen]
+    spectra = module_spectra(energy, module[kept_pixel])
     header = {key: events.header[key] for key in _KEYWORDS if events.header.get(key) is not None}
     return SelectedEvents(
-        time_ijd=events.time_ijd[kept],
-        energy_kev=events.energy_kev[kept],
-        pixel=pixel[kept],
+        time_ijd=events.time_ijd[chosen],
+        energy_kev=energy,
+        pixel=kept_pixel,
         all_counts=all_counts.reshape(DETECTOR_SHAPE),
         good_pixels=good.reshape(DETECTOR_SHAPE),
         gti_ijd=events.gti_ijd,
         module_rates=rates,
-        rejected_time_ijd=events.time_ijd[~kept],
-        rejected_module=np.maximum(module[pixel[~kept]], 0).astype(np.uint8),
+        rejected_time_ijd=events.time_ijd[rejected],
+        rejected_module=np.maximum(module[pixel[rejected]], 0).astype(np.uint8),
         header=header | gain_cards(spectra, int(header.get("REVOL") or 0)) | dict(cards or {}),
         off_pixels=np.zeros(DETECTOR_SHAPE, dtype=bool) if off is None else off,
         silence_ijd=find_silence(events.time_ijd, module[pixel]),

@@ -222,27 +222,28 @@ class Effi:
         return load_record(DetectorEfficiency, folder)
 
 
-def channel_counts(events: SelectedEvents, good: GoodTime) -> tuple[Array, NDArray[np.int64]]:
+def channel_counts(events: SelectedEvents, good: GoodTime) -> tuple[Array, NDArray[np.int32]]:
     """Counts of each pixel in the bins of `SPECTRUM_EDGES` and above, and channel and pixel of every event."""
-    inside = good.inside(np.asarray(events.time_ijd))
     energy = np.asarray(events.energy_kev)
-    channel = np.floor((energy - CHANNELS[0]) / STEP_KEV).astype(np.int64)
-    kept = inside & (channel >= 0) & (channel < len(CHANNELS))
+    kept = good.inside(np.asarray(events.time_ijd))
+    kept &= (energy >= CHANNELS[0]) & (energy < CHANNELS[-1] + STEP_KEV)
+    chosen = np.flatnonzero(kept)
+    channel = ((energy[chosen] - CHANNELS[0]) / STEP_KEV).astype(np.int32)
     bins = np.searchsorted(SPECTRUM_EDGES, CHANNELS, side="right")
     size = DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
-    pixel = np.asarray(events.pixel)[kept].astype(np.int64)
+    pixel = np.asarray(events.pixel)[chosen].astype(np.int32)
     n_bins = len(SPECTRUM_EDGES) + 1
-    cube = np.bincount(pixel * n_bins + bins[channel[kept]], minlength=size * n_bins).reshape(size, n_bins)
-    return cube.astype(float), np.stack([pixel, channel[kept]])
+    cube = np.bincount(pixel * n_bins + bins[channel], minlength=size * n_bins).reshape(size, n_bins)
+    return cube.astype(float), np.stack([pixel, channel])
 
 
-def _spectra(channels: tuple[Array, NDArray[np.int64]], usable: NDArray[np.bool_]) -> PixelSpectra:
+def _spectra(channels: tuple[Array, NDArray[np.int32]], usable: NDArray[np.bool_]) -> PixelSpectra:
     cube, (pixel, channel) = channels
-    total = np.bincount(channel[usable.ravel()[pixel]], minlength=len(CHANNELS))
-    return PixelSpectra(cube[usable.ravel(), 1:-1], total.astype(float))
+    total = np.bincount(channel, usable.ravel().astype(float)[pixel], len(CHANNELS))
+    return PixelSpectra(cube[usable.ravel(), 1:-1], total)
 
 
-def quiet_pixels(channels: tuple[Array, NDArray[np.int64]], good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def quiet_pixels(channels: tuple[Array, NDArray[np.int32]], good: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Pixels whose counts above 16 keV are between half and two and a half times their module's median."""
     counts = channels[0][:, 1:].sum(axis=1).reshape(DETECTOR_SHAPE)
     quiet = np.zeros(DETECTOR_SHAPE, dtype=bool)
@@ -257,7 +258,7 @@ def quiet_pixels(channels: tuple[Array, NDArray[np.int64]], good: NDArray[np.boo
 
 
 def not_noisy_below(
-    channels: tuple[Array, NDArray[np.int64]], usable: NDArray[np.bool_], fitted: Thresholds
+    channels: tuple[Array, NDArray[np.int32]], usable: NDArray[np.bool_], fitted: Thresholds
 ) -> NDArray[np.bool_]:
     """Pixels without an excess of counts below the energy where the detector switches on."""
     edges = np.append(SPECTRUM_EDGES, np.inf)
@@ -277,7 +278,7 @@ def _without_high_thresholds(usable: NDArray[np.bool_], fitted: Thresholds) -> N
 
 
 def _probe(
-    channels: tuple[Array, NDArray[np.int64]], usable: NDArray[np.bool_], fitted: Thresholds, live: Array
+    channels: tuple[Array, NDArray[np.int32]], usable: NDArray[np.bool_], fitted: Thresholds, live: Array
 ) -> Shadowgram:
     """Shadowgram of a broad band that bright sources are found in."""
     lower = np.searchsorted(SPECTRUM_EDGES, _PROBE_BAND.e1_kev, side="right")

@@ -61,10 +61,14 @@ def band_energy_kev(band: EnergyBand) -> float:
 def counts_in_band(events: SelectedEvents, good: GoodTime, band: EnergyBand) -> Array:
     """Events of a band and the good time, ``(134, 130)``."""
     energy = np.asarray(events.energy_kev)
-    kept = (energy >= band.e1_kev) & (energy < band.e2_kev)
-    kept[kept] = good.inside(np.asarray(events.time_ijd)[kept])
+    kept = good.inside(np.asarray(events.time_ijd))
+    kept &= (energy >= band.e1_kev) & (energy < band.e2_kev)
     size = DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
-    return np.bincount(np.asarray(events.pixel)[kept], minlength=size).reshape(DETECTOR_SHAPE).astype(float)
+    return (
+        np.bincount(np.asarray(events.pixel)[np.flatnonzero(kept)], minlength=size)
+        .reshape(DETECTOR_SHAPE)
+        .astype(float)
+    )
 
 
 class BinI:
