@@ -13,6 +13,7 @@ from integral_oda.products.joining import rebin_curve
 from integral_oda.products.light_curve import FLAG_GAP
 from integral_oda.timing.variability import ConstantFit, LinearFit, fit_constant, fit_line
 from integral_widgets import display
+from integral_widgets.bokeh_views import name_figure
 
 if TYPE_CHECKING:
     from integral_oda.products.light_curve import LightCurve
@@ -27,7 +28,7 @@ MAX_POINTS = 4000
 MAX_BINS = 600
 MAX_MARKS = 400
 SETTLING_S = 0.15
-COLOURS = ("#1f4e8c", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#0e7490")
+COLOURS = ("#2f7fd6", "#d9580d", "#1f9247", "#a259e6", "#e0453f", "#12889f")
 GAP_COLOUR, BURST_COLOUR, CHOSEN_COLOUR = "#8a8a94", "#d97706", "#2563eb"
 _DAY_S = 86400.0
 _ROUND = (1.0, 2.0, 5.0)
@@ -171,6 +172,7 @@ class CurveFigure:
             active_drag="xbox_zoom",
             name="light_curve",
         )
+        name_figure(self.plot, f"Light curve: {self._title()}; its bins are in the file isgri_lc below")
         self.plot.extra_y_ranges = {"share": Range1d(start=0, end=1)}
         self.plot.xaxis.formatter = NumeralTickFormatter(format="0.[000]")
         chosen = BoxAnnotation(left=0, right=0, fill_color=CHOSEN_COLOUR, fill_alpha=0.15, visible=False, name="chosen")
@@ -237,7 +239,7 @@ class CurveFigure:
         with np.errstate(divide="ignore", invalid="ignore"):
             sigma = curve.rate / curve.error
         whole = (curve.flag & FLAG_GAP) == 0
-        colour = np.array(["#ffffff", "#00000000"])
+        colour = np.array(["#808080", "#00000000"])
         return {
             "seconds": self.seconds(curve.time_ijd),
             "ijd": curve.time_ijd,

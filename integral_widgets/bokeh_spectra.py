@@ -9,15 +9,16 @@ import numpy as np
 
 from integral_oda.arrays import Array
 from integral_oda.spectra.fit import FitResult, SpectrumData
+from integral_widgets.bokeh_views import name_figure
 
 __all__ = ["contour_figure", "fit_figure", "spectrum_figure"]
 
 Figure = Any  # Bokeh's annotations do not know its styling arguments
 
 KEV_IN_ERG = 1.602176634e-9
-DATA_COLOURS = ("#1f4e8c", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#0e7490")
-LEVEL_COLOURS = ("#1f4e8c", "#7e22ce", "#c2410c")
-MODEL_COLOUR = "#111111"
+DATA_COLOURS = ("#2f7fd6", "#d9580d", "#1f9247", "#a259e6", "#e0453f", "#12889f")
+LEVEL_COLOURS = ("#2f7fd6", "#a259e6", "#d9580d")
+MODEL_COLOUR = "#808080"
 
 
 def spectrum_figure(data: SpectrumData, width: int = 760) -> Figure:
@@ -51,12 +52,15 @@ def fit_figure(result: FitResult, width: int = 760) -> Figure:
         Three figures with one axis of energy, named ``counts``, ``residuals`` and ``unfolded``.
     """
     from bokeh.layouts import column
+    from bokeh.models import BasicTickFormatter, LogTicker
     from bokeh.models.annotations import Span
 
     counts = _panel("counts/s/keV", width, 260, "counts")
     residuals = _panel("Residual [sigma]", width, 150, "residuals", counts.x_range, logarithmic=False)
     unfolded = _panel("E² N(E) [erg/cm²/s]", width, 280, "unfolded", counts.x_range)
     unfolded.xaxis.axis_label = "Energy [keV]"
+    unfolded.yaxis.ticker = LogTicker(mantissas=[1, 2, 5])
+    unfolded.yaxis.formatter = BasicTickFormatter(use_scientific=True, precision=0)
     counts.title.text = (
         f"{result.problem.model.expression}: {result.problem.statistic} {result.value:.1f} / {result.dof}"
     )
@@ -91,6 +95,8 @@ def contour_figure(contours: Mapping[str, Any], best: Mapping[str, float], width
         x_axis_label=first, y_axis_label=second, width=width, height=round(0.8 * width),
         tools="pan,wheel_zoom,reset,save", sizing_mode="scale_width", max_width=width, name="contours",
     )  # fmt: skip
+    levels = ", ".join(f"{line['sigma']:g}" for line in contours["lines"])
+    name_figure(plot, f"Contours of {first} and {second} at {levels} sigma")
     for k, line in enumerate(contours["lines"]):
         points = np.array([*line["points"], line["points"][0]])
         plot.line(
@@ -114,6 +120,7 @@ def _panel(label: str, width: int, height: int, name: str, energies: Any = None,
         height=height, sizing_mode="scale_width", max_width=width, tools="pan,box_zoom,wheel_zoom,reset,save",
         name=name, **shared,
     )  # fmt: skip
+    name_figure(plot, f"Spectrum: {label} against energy in keV; parameters of a fit are in the table below")
     plot.xaxis.ticker = LogTicker(mantissas=[1, 2, 3, 5, 7])
     plot.xaxis.formatter = NumeralTickFormatter(format="0")
     return plot

@@ -26,6 +26,8 @@ __all__ = [
     "colour_limits",
     "figure_widget",
     "load_bokeh",
+    "name_figure",
+    "name_slider_handles",
     "restyle",
     "rgb_figure",
     "show_image",
@@ -46,7 +48,7 @@ KNOWN_COLOUR, NEW_COLOUR, FORCED_COLOUR = "#7CFC00", "#ff5cf4", "#9fd8ff"
 SUPPRESSED_COLOUR, REGION_COLOUR = "#ffb000", "#40e0ff"
 COLOUR_MAPS: tuple[ColourMap, ...] = ("Inferno", "Viridis", "Cividis", "Greys", "Turbo")
 
-_EMPTY_COLOUR = "#3a3a44"
+_EMPTY_COLOUR, _BAR_TEXT = "#3a3a44", "#f0f0f0"
 _PLANE_TITLES = {
     "significance": "Significance [sigma]",
     "intensity": "Flux [counts/s]",
@@ -100,6 +102,23 @@ def close_figure_widget(widget: DOMWidget) -> None:
     from ipywidgets import DOMWidget
 
     DOMWidget.close(widget)
+
+
+def name_figure(plot: Figure, text: str) -> None:
+    """Say in words what a figure shows, for who hears the page."""
+    plot.html_attributes = {"role": "figure", "aria-label": text}
+
+
+def name_slider_handles(plot: Figure, place: str, names: Sequence[str]) -> None:
+    """Name the handles of the slider in a place of the page (a CSS class) once a figure beside it is drawn.
+
+    The slider's widget has no words for its handles: a screen reader would tell numbers alone.
+    """
+    from bokeh.models import CustomJS
+
+    code = """document.querySelectorAll(`.${place} .noUi-handle`).forEach(
+        (handle, number) => handle.setAttribute('aria-label', names[number]))"""
+    plot.js_on_change("inner_width", CustomJS(args={"place": place, "names": list(names)}, code=code))
 
 
 def sky_image_figure(
@@ -194,7 +213,12 @@ def _empty_figure(shape: tuple[int, int], width: int, title: str) -> Figure:
     plot.axis.visible = False
     plot.grid.visible = False
     plot.background_fill_color = _EMPTY_COLOUR
+    name_figure(plot, _in_words(title))
     return plot
+
+
+def _in_words(title: str) -> str:
+    return f"Sky image: {title}; its sources are in the table below"
 
 
 def _draw_all_marks(
@@ -278,6 +302,7 @@ def restyle(plot: Figure, image: SkyImage, look: Look, noise: float = 1.0) -> No
     places, labels = _ticks(*limits, look.stretch)
     plot.right[0].update(ticker=_fixed(places), major_label_overrides=labels, title=_PLANE_TITLES[look.plane])
     plot.title.text = _title(image, look)
+    name_figure(plot, _in_words(plot.title.text))
 
 
 def _title(image: SkyImage, look: Look) -> str:
@@ -300,6 +325,11 @@ def _add_colour_bar(plot: Figure, mapper: Any, title: str, low: float, high: flo
         major_label_overrides=labels,
         title=title,
         title_text_font_style="normal",
+        title_text_color=_BAR_TEXT,
+        major_label_text_color=_BAR_TEXT,
+        background_fill_color=_EMPTY_COLOUR,
+        background_fill_alpha=1.0,
+        styles={"--bk-background-fill-color": _EMPTY_COLOUR},  # not that of the page's theme, which its text has not
         width=12,
         label_standoff=6,
     )

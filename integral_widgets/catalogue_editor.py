@@ -174,12 +174,18 @@ class CatalogueEditor:
         self.previous = self._button("Previous", lambda: self._turn(-1), "sources before these")
         self.next = self._button("Next", lambda: self._turn(1), "sources after these")
         self.name, self.ra, self.dec = (
-            widgets.Text(placeholder=text, tooltip=text, layout=widgets.Layout(width=width))
+            _cell(width, f"New source: {text}", placeholder=text, continuous_update=True)
             for text, width in (("Name", "160px"), ("RA [deg]", "90px"), ("Dec [deg]", "90px"))
         )
         for part, title in ((self.name, "name"), (self.ra, "ra"), (self.dec, "dec")):
             part.add_class(f"oda-new-{title}")
-        self.form = widgets.Dropdown(options=FORMS, tooltip="form of the file", layout=widgets.Layout(width="80px"))
+        self.form = widgets.Dropdown(
+            options=FORMS,
+            tooltip="form of the file",
+            description="Form of the file",
+            layout=widgets.Layout(width="80px"),
+        )
+        self.form.add_class("oda-quiet")
         self.upload = widgets.FileUpload(accept=",".join((*FORMS, ".gz", ".txt")), description="Import a file")
         self.upload.observe(self._received, names="value")
         self.exported = widgets.Box()
@@ -267,14 +273,19 @@ class CatalogueEditor:
         self.status.value = error_html(sentence)
 
 
+_COLUMNS = (("name", "Source"), ("ra", "RA [deg]"), ("dec", "Dec [deg]"), ("err_rad", "90 % [′]"))
+_WIDTHS = ("150px", "90px", "90px", "70px")
+
+
 class _Row:
     """Inputs of one source, filled with another one as the pages turn."""
 
     def __init__(self, edited: Callable[[str, str, str], None], ticked: Callable[[str, bool], None]) -> None:
         self.shown: ListedSource | None = None
         self.tick = widgets.Checkbox(indent=False, tooltip="choose", layout=widgets.Layout(width="26px"))
+        self.tick.add_class("oda-quiet")
         self.tick.observe(lambda change: self.shown and ticked(self.shown.name, change["new"]), names="value")
-        self.inputs = {"name": _cell("150px"), "ra": _cell("90px"), "dec": _cell("90px"), "err_rad": _cell("70px")}
+        self.inputs = {attribute: _cell(width) for (attribute, _), width in zip(_COLUMNS, _WIDTHS, strict=True)}
         for attribute, made in self.inputs.items():
             made.add_class(f"oda-cell-{attribute}")
             made.observe(
@@ -288,22 +299,27 @@ class _Row:
         self.widget.layout.display = "none" if source is None else ""
         if source is None:
             return
-        self.tick.value = picked
+        self.tick.value, self.tick.description = picked, f"Choose {source.name}"
         texts = {"name": source.name, "ra": f"{source.ra:.5f}", "dec": f"{source.dec:+.5f}",
                  "err_rad": "" if math.isnan(source.err_rad) else f"{source.err_rad * 60:.2f}"}  # fmt: skip
-        for attribute, made in self.inputs.items():
-            made.value = texts[attribute]
+        for (attribute, title), made in zip(_COLUMNS, self.inputs.values(), strict=True):
+            made.value, made.description = texts[attribute], f"{title} of {source.name}"
         sigma = "" if math.isnan(source.significance) else f"{source.significance:.1f} sigma"
         new = f" <span class='oda-flag' title='{html.escape(flag, quote=True)}'>NEW</span>" if flag else ""
         self.note.value = f"<span class='oda-note'>{sigma}{new} {html.escape(flag)}</span>"
 
 
-def _cell(width: str) -> widgets.Text:
-    return widgets.Text(continuous_update=False, layout=widgets.Layout(width=width))
+def _cell(width: str, label: str = "", **more: Any) -> widgets.Text:
+    """Input of a table: its label is for screen readers, the eye sees the head of the column."""
+    made = widgets.Text(
+        **{"continuous_update": False, **more}, description=label, tooltip=label, layout=widgets.Layout(width=width)
+    )
+    made.add_class("oda-quiet")
+    return made
 
 
 def _head() -> widgets.HBox:
-    titles = (("", "26px"), ("Source", "150px"), ("RA [deg]", "90px"), ("Dec [deg]", "90px"), ("90 % [′]", "70px"))
+    titles = (("", "26px"), *((title, width) for (_, title), width in zip(_COLUMNS, _WIDTHS, strict=True)))
     return widgets.HBox([widgets.HTML(f"<b>{title}</b>", layout=widgets.Layout(width=w)) for title, w in titles])
 
 

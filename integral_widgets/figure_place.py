@@ -10,6 +10,7 @@ import ipywidgets as widgets
 
 from integral_widgets.bokeh_views import close_figure_widget, figure_widget
 from integral_widgets.callbacks import error_html, safe_callback
+from integral_widgets.labels import label
 
 __all__ = ["FigurePlace", "Notice", "choice", "press", "wrapped_row"]
 
@@ -80,10 +81,9 @@ class Notice:
 def choice(description: str, options: Sequence[tuple[str, Any]], tooltip: str = "") -> widgets.Dropdown:
     """Choice of a few, the first one chosen."""
     return widgets.Dropdown(
-        description=description,
+        **label(description, tooltip),
         options=list(options),
         value=options[0][1],
-        tooltip=tooltip or description,
         layout=widgets.Layout(width="auto", max_width="200px"),
         style={"description_width": "initial"},
     )

@@ -29,8 +29,9 @@ class History:
 
     def __init__(self, jobs: Callable[[], Sequence[JobState]], show: Callable[[str], None]) -> None:
         self._jobs = jobs
-        self.list = widgets.Select(options=[], rows=7, layout=widgets.Layout(width="100%"), description="")
+        self.list = widgets.Select(options=[], rows=7, layout=widgets.Layout(width="auto"), description="Your queries")
         self.list.add_class("oda-history-list")
+        self.list.add_class("oda-quiet")
         self.show_button = widgets.Button(
             description="Show", tooltip="bring back the query and its result", layout=widgets.Layout(width="auto")
         )

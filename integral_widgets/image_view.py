@@ -15,7 +15,15 @@ import numpy as np
 from integral_oda.errors import RequestError
 from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import SourceBand
-from integral_widgets.bokeh_views import COLOUR_MAPS, Look, restyle, rgb_figure, show_image, sky_image_figure
+from integral_widgets.bokeh_views import (
+    COLOUR_MAPS,
+    Look,
+    name_slider_handles,
+    restyle,
+    rgb_figure,
+    show_image,
+    sky_image_figure,
+)
 from integral_widgets.callbacks import safe_callback
 from integral_widgets.figure_place import FigurePlace, Notice, choice, press, wrapped_row
 from integral_widgets.live_imaging import SLIDER_KEV, LiveImaging
@@ -290,6 +298,8 @@ class ImageView:
 
         figure.on_event(Tap, told(lambda event: self.pick(event.x, event.y, image)))
         figure.on_event(SelectionGeometry, told(boxed))
+        if self.live is not None:
+            name_slider_handles(figure, "oda-image", ("Lower energy of the band, keV", "Upper energy of the band, keV"))
         return figure
 
     def _told(self, read: str, flux: SourceBand) -> None:

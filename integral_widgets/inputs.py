@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from integral_oda.errors import RequestError
 from integral_widgets.callbacks import error_html
+from integral_widgets.labels import label
 
 __all__ = ["CatalogInput", "FieldInput", "Uploads"]
 
@@ -90,30 +91,32 @@ class FieldInput:
         hint = HINTS.get(name, "")
         self.input = self._make_input(hint)
         self.input.add_class(f"oda-field-{name}")
-        title = f'<label title="{html.escape(hint)}">{html.escape(self.title)}</label>'
+        ticked = isinstance(self.input, widgets.Checkbox)
+        self.hint = widgets.HTML(f"<span class='oda-hint'>{html.escape(hint)}</span>" if ticked else "")
         self.error = widgets.HTML()
         self.error.add_class(f"oda-error-{name}")
-        self.heading = widgets.HTML(title)
-        self.widget = widgets.VBox([self.heading, self.input, self.error])
+        self.widget = widgets.VBox([self.input, self.hint, self.error] if ticked else [self.input, self.error])
         self.widget.add_class("oda-field")
 
     def _make_input(self, hint: str) -> Any:
         kind = _plain_type(self.info.annotation)
         if kind is bool:
             return widgets.Checkbox(
-                value=self.default == "true", description="yes", indent=False, tooltip=hint, layout=_FULL_WIDTH
+                value=self.default == "true", description=self.title, indent=False, tooltip=hint, layout=_FULL_WIDTH
             )
         if get_origin(kind) is Literal:
             options = [str(option) for option in get_args(kind)]
-            return widgets.Dropdown(options=options, value=self.default, tooltip=hint, layout=_FULL_WIDTH)
+            return widgets.Dropdown(options=options, value=self.default, **self._labelled(hint))
         shown = widgets.Textarea if self.name == "scw_list" else widgets.Text
         placeholder = hint if self.name == "at" else hint.split(";", maxsplit=1)[0]
-        made = shown(
-            value=self.default, placeholder=placeholder, continuous_update=False, tooltip=hint, layout=_FULL_WIDTH
-        )
+        made = shown(value=self.default, placeholder=placeholder, continuous_update=False, **self._labelled(hint))
         if self.name == "scw_list":
             made.rows = 2
         return made
+
+    def _labelled(self, hint: str) -> dict[str, Any]:
+        """The title as the input's own label, which the style sheet puts above it."""
+        return {**label(self.title, hint), "style": {"description_width": "auto"}, "layout": _FULL_WIDTH}
 
     @property
     def text(self) -> str:
@@ -242,7 +245,7 @@ class CatalogInput(FieldInput):
         )
         self.clear.on_click(lambda _: setattr(self.input, "value", ""))
         row = widgets.HBox([self.upload, self.clear])
-        self.widget.children = [self.heading, row, self.input, self.error]
+        self.widget.children = [self.input, row, self.error]
 
     def _received(self, _: Any) -> None:
         items: Sequence[Any] = self.upload.value

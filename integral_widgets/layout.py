@@ -89,9 +89,10 @@ class PageLayout:
         self.resolve_button = self._slow_button("Resolve", app.resolve, "where the source is, and its catalogue name")
         self.preset = widgets.Dropdown(
             options=[_PRESET_TITLE, *PRESETS], tooltip="sources that the online system was tested with",
-            layout=widgets.Layout(width="auto"),
+            description="Example", layout=widgets.Layout(width="auto"),
         )  # fmt: skip
         self.preset.add_class("oda-preset")
+        self.preset.add_class("oda-quiet")
         self.preset.observe(self._preset_chosen, names="value")
         self.about = widgets.HTML()
 
@@ -104,7 +105,8 @@ class PageLayout:
         app, form = self.app, self.app.form
         source = form.fields["src_name"]
         source.widget.children = [
-            source.heading, widgets.HBox([source.input, self.resolve_button]), self.resolved, source.error,
+            widgets.HBox([source.input, self.resolve_button], layout=widgets.Layout(align_items="flex-end")),
+            self.resolved, source.error,
         ]  # fmt: skip
         source.input.layout = widgets.Layout(flex="1 1 auto", width="auto")
         made = widgets.VBox([

@@ -51,7 +51,9 @@ class LightCurveView:
         self.shown = widgets.SelectMultiple(
             options=labels, value=self._first(), rows=min(5, max(2, len(labels))),
             tooltip="Sources and bands; several with Ctrl or Shift", layout=widgets.Layout(width="280px"),
+            description="Curves",
         )  # fmt: skip
+        self.shown.add_class("oda-quiet")
         self.trend = choice("Fit", _TRENDS, "Fitted to the time that is shown")
         self.drawn: CurveFigure
         self.place = FigurePlace(self._figure, [self.shown, self.trend])

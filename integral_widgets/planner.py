@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from integral_widgets.bokeh_views import close_figure_widget, figure_widget
+from integral_widgets.bokeh_views import close_figure_widget, figure_widget, name_figure
 
 if TYPE_CHECKING:
     from integral_oda.archive.plan import PlannedWindow, PointingPlan
@@ -76,6 +76,7 @@ def _sky_map(plan: PointingPlan, source: Any) -> Any:
         y_axis_label="Declination [deg]",
         name="plan_map",
     )
+    name_figure(plot, "Map of the pointings of the science windows; those taken are blue")
     plot.x_range.flipped = True
     dots = plot.scatter(
         "ra", "dec", source=source, size=9, color="colour", alpha=0.8, nonselection_alpha=0.25, line_color="#333333"
@@ -105,6 +106,7 @@ def _time_line(source: Any) -> Any:
         active_drag="xbox_select",
         name="plan_times",
     )
+    name_figure(plot, "Time line of the science windows with the coded fraction of the source")
     bars = plot.quad(
         left="start", right="stop", bottom=0, top="coded", source=source, color="colour", line_color="colour",
         alpha=0.8, nonselection_alpha=0.25, line_width=2,

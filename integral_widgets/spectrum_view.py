@@ -16,6 +16,7 @@ from integral_oda.errors import RequestError
 from integral_widgets.callbacks import safe_callback
 from integral_widgets.downloads import download_list
 from integral_widgets.figure_place import FigurePlace, Notice, choice, press, wrapped_row
+from integral_widgets.labels import label
 
 if TYPE_CHECKING:
     from integral_oda.spectral_fit import FitProducts
@@ -112,21 +113,27 @@ class SpectrumView:
 
         names = [(read_spectrum(path).name or path.stem, path) for path in self.paths]
         self.source = choice("Source", names or [("no spectrum", None)])
-        narrow, label = widgets.Layout(width="150px"), {"description_width": "initial"}
-        self.e1 = widgets.FloatText(20.0, description="From [keV]", layout=narrow, style=label)
-        self.e2 = widgets.FloatText(300.0, description="to [keV]", layout=narrow, style=label)
+        narrow, style = widgets.Layout(width="150px"), {"description_width": "initial"}
+        self.e1 = widgets.FloatText(
+            20.0, **label("From [keV]", "channels wholly above it are fitted"), layout=narrow, style=style
+        )
+        self.e2 = widgets.FloatText(
+            300.0, **label("to [keV]", "channels wholly below it are fitted"), layout=narrow, style=style
+        )
         self.model = widgets.Combobox(
-            value="powerlaw", options=MODELS, description="Model", ensure_option=False, style=label,
-            tooltip="XSPEC's names joined by +, * and parentheses", layout=widgets.Layout(width="260px"),
+            value="powerlaw", options=MODELS, ensure_option=False, style=style, layout=widgets.Layout(width="260px"),
+            **label("Model", "XSPEC's names joined by +, * and parentheses"),
         )  # fmt: skip
         self.statistic = choice("Statistic", _STATISTICS, "chi2 for net rates; cstat and wstat need counts")
         self.flux = widgets.Text(
-            "20-100", description="Fluxes [keV]", tooltip="bands such as 20-100, 100-200", style=label,
+            "20-100", **label("Fluxes [keV]", "bands such as 20-100, 100-200"), style=style,
             layout=widgets.Layout(width="200px"),
         )  # fmt: skip
         self.fit_button = press("Fit", self.run_fit, self.notice)
         self.fit_button.button_style = "primary"
-        self.first, self.second = (choice(text, [("", "")]) for text in ("Contours of", "and"))
+        self.first, self.second = (
+            choice(text, [("", "")], "free parameter of the fit") for text in ("Contours of", "and")
+        )
         self.contour_button = press("Contours", self.run_contours, self.notice)
         for control in (self.first, self.second, self.contour_button):
             control.layout.display = "none"

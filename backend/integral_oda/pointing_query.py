@@ -106,7 +106,7 @@ class PointingQuery(BaseModel):
     T1: TimeText | None = Field(None, title="From", min_length=1)
     T2: TimeText | None = Field(None, title="To", min_length=1)
     T_format: str = Field("isot", title="Format of these times")
-    radius: float = Field(15.0, title="Radius of the pointings [deg]", gt=0, le=180, allow_inf_nan=False)
+    radius: float = Field(15.0, title="Pointings within [deg]", gt=0, le=180, allow_inf_nan=False)
     max_pointings: int = Field(50, title="Most science windows", ge=1)
     seed: int | None = Field(None, title="Seed of a random choice", ge=0)
     readiness: Literal["cons", "nrt", "any"] = Field("any", title="Data: cons, nrt or any")

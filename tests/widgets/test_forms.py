@@ -11,7 +11,7 @@ import pytest
 from integral_oda.errors import RequestError
 from integral_oda.query import ImageQuery, LightCurveQuery, Query, SpectrumQuery, make_query
 from integral_widgets.forms import QueryForm
-from integral_widgets.inputs import Uploads
+from integral_widgets.inputs import HINTS, Uploads
 from integral_widgets.presets import PRESETS
 
 SCW = "255900280010.001"
@@ -38,12 +38,13 @@ def test_there_is_one_input_for_every_parameter_but_those_that_name_files_of_the
 def test_titles_and_defaults_are_those_of_the_models(form):
     for kind in KINDS:
         for name in kind.model_fields.keys() - SERVER_FILES:
-            assert kind.model_fields[name].title in html.unescape(form.fields[name].heading.value)
+            assert kind.model_fields[name].title in html.unescape(form.fields[name].input.description)
         assert form.query(kind) == kind(scw_list=[SCW])
 
 
 def test_every_input_has_words_for_who_meets_it_first(form):
-    assert all(field.input.tooltip for field in form.fields.values())
+    for field in form.fields.values():
+        assert HINTS[field.name] in html.unescape(field.hint.value or field.input.description)
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
