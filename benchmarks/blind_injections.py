@@ -26,9 +26,9 @@ from integral_oda.engines.native.field import CatI, DetectorEfficiency, Effi, Fi
 from integral_oda.engines.native.image import BinI, BkgI, RefI, band_energy_kev
 from integral_oda.engines.native.sources import MODEL_SIGNIFICANCE
 from integral_oda.folders import archive_root
-from integral_oda.imaging.efficiency import SPECTRUM_EDGES, refit_thresholds
 from integral_oda.imaging.search import FieldModel
 from integral_oda.imaging.structure import Covariance
+from integral_oda.imaging.thresholds import CHANNELS, SPECTRUM_EDGES, refit_thresholds
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.instrument.detector import DETECTOR_SHAPE, module_map
 from integral_oda.instrument.energy import EnergyBand, neighbour_band
@@ -39,7 +39,6 @@ from integral_oda.simulation.spectra import source_spectrum
 BANDS = (EnergyBand(40.0, 80.0), EnergyBand(28.0, 80.0))
 STRENGTHS = (3, 6, 15)
 INJECTED_BAND = EnergyBand(15.0, 300.0)
-TURN_ON_TAIL = 0.03
 NEAREST_ARCMIN = 30.0
 
 
@@ -59,11 +58,12 @@ class Window:
         events, counted = self.selected, np.zeros((DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1], len(SPECTRUM_EDGES) + 1))
         bins = np.searchsorted(SPECTRUM_EDGES, np.asarray(events.energy_kev), side="right")
         np.add.at(counted, (np.asarray(events.pixel), bins), 1)
-        all_pixels = replace(self.efficiency.thresholds, amplitude=np.ones(len(counted)))
+        unlit = {"light": np.zeros((len(counted), 0)), "glow": np.zeros((0, len(CHANNELS))), "places": np.zeros((0, 2))}
+        all_pixels = replace(self.efficiency.thresholds, **unlit)
         fitted = refit_thresholds(all_pixels, counted[:, 1:-1])
         plane = fitted.energy_kev.reshape(DETECTOR_SHAPE)
         plane[self.efficiency.usable] = self.efficiency.threshold_kev
-        return LowThresholds(plane, self.efficiency.sigma_kev, TURN_ON_TAIL)
+        return LowThresholds(plane, self.efficiency.sigma_kev, self.efficiency.tail)
 
     @property
     def live_fraction(self) -> Array:

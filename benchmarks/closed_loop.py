@@ -21,12 +21,12 @@ from closed_loop_report import write_markdown
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.imaging.efficiency import CHANNELS, Thresholds, threshold_sigma_kev
 from integral_oda.imaging.search import FLOOR_90_ARCMIN, FieldModel, find_new_sources, locate
 from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
 from integral_oda.imaging.sky import SkyMaps, information_map, make_sky_maps, score_map
 from integral_oda.imaging.source_noise import with_source_noise
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
+from integral_oda.imaging.thresholds import CHANNELS, Thresholds, threshold_sigma_kev
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_PIXELS, PIXEL_PITCH_MM, active_pixels
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.mask import CELL_MM, MASK_CELLS, MASK_DISTANCE_MM
@@ -85,8 +85,8 @@ def draw_clean_plane(rng: np.random.Generator) -> Plane:
     inside = (BAND.e1_kev <= CHANNELS) & (BAND.e2_kev > CHANNELS)
     background = spectrum / spectrum[inside].sum() * BACKGROUND_RATE * live_time_s / N_PIXELS
     energy = np.full(int(usable.sum()), LOW_THRESHOLD_KEV)
-    sigma, alone = threshold_sigma_kev(REVOLUTION), np.ones(len(energy))
-    thresholds = Thresholds(energy, sigma, LOW_THRESHOLD_KEV, 1.0, background, alone)
+    sigma = threshold_sigma_kev(REVOLUTION)
+    thresholds = Thresholds(energy, sigma, LOW_THRESHOLD_KEV, 1.0, background)
     return Plane(usable, thresholds, live_time_s)
 
 

@@ -55,7 +55,7 @@ def test_it_is_found_before_the_thresholds_are_fitted_for_good(simulated, unknow
     efficiency = unknown[3]
     (place,) = efficiency.bright
     assert np.rad2deg(np.hypot(*(place - simulated[1]["tangents"]))) * 60 < 0.5
-    assert efficiency.amplitude.max() > 1.5
+    assert efficiency.thresholds.amplitude().max() > 1.5
 
 
 def test_its_flux_is_that_of_a_source_of_the_catalogue(simulated, unknown):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from integral_oda.engines.native.gain import SPECTRUM_EDGES_KEV, gain_cards, module_gain, module_spectra
-from integral_oda.imaging.efficiency import threshold_sigma_kev
 from integral_oda.imaging.quality import TUNGSTEN_KEV
+from integral_oda.imaging.thresholds import threshold_sigma_kev
 
 REVOLUTION = 100
 MIDDLE = (SPECTRUM_EDGES_KEV[1:] + SPECTRUM_EDGES_KEV[:-1]) / 2

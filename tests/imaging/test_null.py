@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from integral_oda.imaging.efficiency import CHANNELS, Thresholds, band_response
+from integral_oda.imaging.efficiency import band_response
 from integral_oda.imaging.null import draw_null_excess
 from integral_oda.imaging.shadowgram import build_shadowgram
 from integral_oda.imaging.structure import Covariance, StructureWidths
+from integral_oda.imaging.thresholds import CHANNELS, Thresholds
 from integral_oda.instrument.detector import OPEN_PIXELS, active_pixels
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
@@ -20,7 +21,7 @@ PLACE = (0.02, -0.03)
 def thresholds():
     energy = np.random.default_rng(61).normal(35, 4, 16384)
     background = np.where(CHANNELS < 300, 0.8 * ((CHANNELS + 0.25) / 60) ** -1.0, 0.0)
-    return Thresholds(energy, 3.9, 35.0, 4.4, background, np.ones(16384))
+    return Thresholds(energy, 3.9, 35.0, 4.4, background)
 
 
 @pytest.fixture(scope="module")

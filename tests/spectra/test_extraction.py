@@ -3,15 +3,8 @@
 import numpy as np
 import pytest
 
-from integral_oda.imaging.efficiency import (
-    CHANNELS,
-    SPECTRUM_EDGES,
-    PixelSpectra,
-    Thresholds,
-    channel_model,
-    measure_pliancy,
-    refit_thresholds,
-)
+from integral_oda.imaging.efficiency import channel_model, measure_pliancy
+from integral_oda.imaging.thresholds import CHANNELS, SPECTRUM_EDGES, PixelSpectra, Thresholds, refit_thresholds
 from integral_oda.instrument.detector import OPEN_PIXELS, active_pixels
 from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.spectra.extraction import DetectorPlane, IlluminationTable, fit_channels, fit_structure
@@ -29,7 +22,7 @@ FLUXES = np.stack([CRAB, 0.02 * CRAB])
 def known_thresholds(usable, rng, centre=17.0, spread=0.0):
     energy = rng.normal(centre, spread, int(usable.sum())) if spread else np.full(int(usable.sum()), centre)
     background = 3e-2 * LIVE_S * CHANNELS**-1.4
-    return Thresholds(energy, 2.3, centre, max(spread, 1.0), background, np.ones(len(energy)))
+    return Thresholds(energy, 2.3, centre, max(spread, 1.0), background)
 
 
 def pifs(usable, energy):
@@ -93,7 +86,7 @@ def test_thresholds_fitted_to_the_same_counts_do_not_take_the_source():
     pulls = []
     for _ in range(4):
         fine = _fine_counts(usable, true, rng)
-        start = Thresholds(true.energy_kev, 2.3, 30.0, 3.0, true.background, true.amplitude)
+        start = Thresholds(true.energy_kev, 2.3, 30.0, 3.0, true.background)
         spectra = PixelSpectra(fine, np.zeros(len(CHANNELS)))
 
         fitted = measure_pliancy(refit_thresholds(start, spectra.counts), spectra.counts)

@@ -6,14 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.imaging.efficiency import (
-    SPECTRUM_EDGES,
-    Thresholds,
-    band_response,
-    mean_level,
-    pixel_rates,
-    refit_thresholds,
-)
+from integral_oda.imaging.efficiency import band_response, bright_rates, mean_level, pixel_rates
+from integral_oda.imaging.thresholds import SPECTRUM_EDGES, Thresholds, refit_thresholds
 from integral_oda.instrument.energy import EnergyBand
 
 __all__ = ["draw_null_excess"]
@@ -34,7 +28,8 @@ def draw_null_excess(
         Of the usable pixels.
     band : EnergyBand
     source_counts : ndarray
-        ``(n_usable,)`` counts that the fitted sources have in the band at full efficiency.
+        ``(n_usable,)`` counts that the fitted sources have in the band at full efficiency, but for the bright ones that
+        the thresholds were fitted with.
     background_counts : ndarray
         ``(n_usable,)`` fitted background in the band, its structure included.
     generator : `numpy.random.Generator`
@@ -47,12 +42,15 @@ def draw_null_excess(
     edges = np.unique(np.concatenate([SPECTRUM_EDGES, [band.e1_kev, band.e2_kev]]))
     inside = (edges[:-1] >= band.e1_kev) & (edges[:-1] < band.e2_kev)
     background, source = pixel_rates(thresholds, edges, band)
+    background_counts = background_counts - band_response(thresholds, band).bright_allowance
     scale = np.clip(background_counts / np.maximum(background[:, inside].sum(axis=1), 1e-9), 0.0, None)
-    drawn = generator.poisson(background * scale[:, None] + source * np.clip(source_counts, 0.0, None)[:, None])
+    sources = source * np.clip(source_counts, 0.0, None)[:, None] + bright_rates(thresholds, edges)
+    drawn = generator.poisson(background * scale[:, None] + sources)
     counts = drawn[:, inside].sum(axis=1)
     refitted = refit_thresholds(thresholds, _gathered(drawn, edges, SPECTRUM_EDGES))
     plain = band_response(refitted, band)
-    left: Array = counts - band_response(refitted, band, mean_level(plain, counts - plain.expected)).expected
+    level = mean_level(plain, counts - plain.expected - plain.bright_excess)
+    left: Array = counts - band_response(refitted, band, level).expected
     return left
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.imaging.efficiency import Thresholds, band_response, mean_level
+from integral_oda.imaging.efficiency import band_response, mean_level
+from integral_oda.imaging.thresholds import Thresholds
 from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
@@ -47,6 +48,9 @@ class Shadowgram:
         What it was made from, with its amplitudes.
     clean_response, clean_tangents : ndarray
         ``(134, 130)`` answer to the sources that the template is free of, and ``(n, 2)`` their tangents.
+    bright_response, bright_efficiency, bright_tangents : ndarray
+        ``(n, 134, 130)`` answer to bright sources and the share of their counts that is registered, each with its own
+        spectrum, and ``(n, 2)`` their tangents.
     """
 
     usable: NDArray[np.bool_]
@@ -62,16 +66,29 @@ class Shadowgram:
     template_origin: str = ""
     clean_response: Array = field(default_factory=lambda: np.zeros(0))
     clean_tangents: Array = field(default_factory=lambda: np.zeros(0))
+    bright_response: Array = field(default_factory=lambda: np.zeros((0, *DETECTOR_SHAPE)))
+    bright_efficiency: Array = field(default_factory=lambda: np.zeros((0, *DETECTOR_SHAPE)))
+    bright_tangents: Array = field(default_factory=lambda: np.zeros((0, 2)))
 
     def knows(self, tangents: tuple[float, float]) -> bool:
         """Whether a source there is one that the expected counts were made without."""
-        if not len(self.clean_tangents):
-            return False
-        return bool(np.hypot(*(np.asarray(self.clean_tangents) - tangents).T).min() < _SAME_SOURCE)
+        return _nearest(self.clean_tangents, tangents) is not None
+
+    def is_bright(self, tangents: tuple[float, float]) -> bool:
+        """Whether a source there is one of the bright ones."""
+        return _nearest(self.bright_tangents, tangents) is not None
 
     def response_at(self, tangents: tuple[float, float]) -> Array:
         """Answer to a source in a direction, ``(134, 130)``."""
+        bright = _nearest(self.bright_tangents, tangents)
+        if bright is not None:
+            return np.asarray(self.bright_response[bright])
         return self.clean_response if self.knows(tangents) else self.source_response
+
+    def efficiency_at(self, tangents: tuple[float, float]) -> Array:
+        """Share of the counts of a source in a direction that a pixel registers, ``(134, 130)``."""
+        bright = _nearest(self.bright_tangents, tangents)
+        return self.efficiency if bright is None else np.asarray(self.bright_efficiency[bright])
 
     def shadows(self, places: Sequence[tuple[float, float]], energy_kev: float) -> Array:
         """Counts of usable pixels at unit flux from several directions, ``(n_usable, n_places)``."""
@@ -110,18 +127,22 @@ def build_shadowgram(
         ``(134, 130)`` live time of each pixel, s.
     """
     plain = band_response(thresholds, band)
-    response = band_response(thresholds, band, mean_level(plain, counts[usable] - plain.expected))
-    source = response.source * live_time[usable] / OPEN_PIXELS
+    level = mean_level(plain, counts[usable] - plain.expected - plain.bright_excess)
+    response = band_response(thresholds, band, level)
+    share = live_time[usable] / OPEN_PIXELS
     variance = np.maximum(response.variance, _LEAST_VARIANCE)
     return Shadowgram(
         usable=usable,
         counts=np.where(usable, counts, 0.0),
         expected=_plane(usable, response.expected),
-        source_response=_plane(usable, source),
+        source_response=_plane(usable, response.source * share),
         background_response=_plane(usable, response.background),
         variance=_plane(usable, variance),
         efficiency=_plane(usable, response.efficiency),
         live_time_s=float(live_time[usable].mean()),
+        bright_response=_planes(usable, response.bright_source * share[:, None]),
+        bright_efficiency=_planes(usable, response.bright_efficiency),
+        bright_tangents=np.asarray(thresholds.places),
     )
 
 
@@ -144,6 +165,8 @@ def with_detector_maps(shadowgram: Shadowgram, uniformity: Array | None, backgro
         variance=np.where(shadowgram.usable, np.maximum(shadowgram.variance * of_background, _LEAST_VARIANCE), 0.0),
         source_response=shadowgram.source_response * response,
         efficiency=shadowgram.efficiency * response,
+        bright_response=shadowgram.bright_response * response,
+        bright_efficiency=shadowgram.bright_efficiency * response,
     )
 
 
@@ -160,3 +183,18 @@ def _plane(usable: NDArray[np.bool_], values: Array) -> Array:
     plane = np.zeros(DETECTOR_SHAPE)
     plane[usable] = values
     return plane
+
+
+def _planes(usable: NDArray[np.bool_], values: Array) -> Array:
+    """Detector planes ``(n, 134, 130)`` from values ``(n_usable, n)``."""
+    planes = np.zeros((values.shape[1], *DETECTOR_SHAPE))
+    planes[:, usable] = values.T
+    return planes
+
+
+def _nearest(places: Array, tangents: tuple[float, float]) -> int | None:
+    """Which of some places is that of the same source; None if there is none."""
+    if not len(places):
+        return None
+    distance = np.hypot(*(np.asarray(places) - tangents).T)
+    return int(distance.argmin()) if distance.min() < _SAME_SOURCE else None

@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from integral_oda.arrays import Array
 from integral_oda.imaging.efficiency import (
     ChannelModel,
-    Thresholds,
     channel_model,
     lowest_threshold_kev,
-    refitted_channel_model,
 )
 from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
+from integral_oda.imaging.thresholds import Thresholds
 from integral_oda.instrument.detector import OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.response import CRAB_INDEX, effective_area_cm2
@@ -50,10 +49,6 @@ _RIDGE = 1e-12
 _MOVING = 1e-3
 """Change of the counts with the thresholds, 1/keV, from which on a channel is fitted together with others."""
 _LARGEST_STRUCTURE = 0.5
-_BRIGHT_SHARE = 0.02
-_RELIABLE_SIGMA = 1.6
-_HIGHEST_TURNING_KEV = 100.0
-"""No threshold matters above."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +92,12 @@ class IlluminationTable:
     ----------
     illumination : callable
         Gives ``(n_pixels, n_sources)`` for an energy in keV.
+    places : sequence of tuple
+        Tangents of the sources; where they are not given, none of them is one of the plane's bright sources.
     """
 
-    def __init__(self, illumination: Callable[[float], Array]) -> None:
-        self._illumination = illumination
+    def __init__(self, illumination: Callable[[float], Array], places: Sequence[tuple[float, float]] = ()) -> None:
+        self._illumination, self._places = illumination, places
         self._known: dict[int, Array] = {}
 
     def at(self, energy_kev: float) -> Array:
@@ -110,6 +107,13 @@ class IlluminationTable:
         part = float(np.clip((energy_kev - low) / (high - low), 0.0, 1.0))
         mixed: Array = (1 - part) * self._node(upper - 1) + part * self._node(upper)
         return mixed
+
+    def shadows(self, shadowgram: Shadowgram, energy_kev: float) -> Array:
+        """Counts of the sources at unit flux in a band, ``(n_pixels, n_sources)``."""
+        pifs = self.at(energy_kev)
+        if not self._places:
+            return pifs * shadowgram.flat(shadowgram.source_response)[:, None]
+        return pifs * np.stack([shadowgram.flat(shadowgram.response_at(p)) for p in self._places], axis=1)
 
     def _node(self, number: int) -> Array:
         if number not in self._known:
@@ -174,8 +178,7 @@ def fit_structure(plane: DetectorPlane, channels: slice, illumination: Illuminat
         Of all sources.
     """
     shadowgram = plane.shadowgram(channels)
-    pifs = illumination.at(_mean_energy(plane.band(channels)))
-    design = pifs * shadowgram.flat(shadowgram.source_response)[:, None]
+    design = illumination.shadows(shadowgram, _mean_energy(plane.band(channels)))
     shadowgram = _with_source_noise(shadowgram, design)
     covariance = Covariance(shadowgram, fit_widths(shadowgram, design, rounds=1))
     fluxes, errors = covariance.fit(shadowgram.excess, design)
@@ -201,8 +204,7 @@ def lowest_extracted_kev(plane: DetectorPlane) -> float:
 def plain_significance(plane: DetectorPlane, channels: slice, illumination: IlluminationTable) -> Array:
     """Significance of each source in a band if the background were smooth, ``(n_sources,)``."""
     shadowgram = plane.shadowgram(channels)
-    pifs = illumination.at(_mean_energy(plane.band(channels)))
-    design = pifs * shadowgram.flat(shadowgram.source_response)[:, None]
+    design = illumination.shadows(shadowgram, _mean_energy(plane.band(channels)))
     fluxes, errors = Covariance(shadowgram, StructureWidths()).fit(shadowgram.excess, design)
     return fluxes / np.sqrt(np.diag(errors))
 
@@ -243,7 +245,7 @@ def fit_channels(
     variance of the thresholds, a source adds (1 - s V s'/D) S f to r: the score S'r/D and the normal matrix
     S'(1/D - (s/D) V (s/D)')S give the fluxes of all those channels together, without any guess of their spectrum.
     """
-    cells = _Cells(plane, _model(plane, structures, illumination), structures, illumination)
+    cells = _Cells(plane, channel_model(plane.thresholds, plane.edges_kev), structures, illumination)
     fit = _EmptyFit(len(structures[0].fluxes), structures)
     extracted = np.flatnonzero(plane.edges_kev[:-1] >= lowest_extracted_kev(plane))
     slope, background = (a[:, extracted] for a in (cells.model.slope, cells.model.background))
@@ -255,37 +257,6 @@ def fit_channels(
         fit.put(np.array([c]), *_fit_still(cells, int(c)))
     fit.share_structure(cells)
     return fit.done(plane, cells)
-
-
-def _model(plane: DetectorPlane, structures: Sequence[BandStructure], illumination: IlluminationTable) -> ChannelModel:
-    """Model of the pixels; where sources outshine the background, with thresholds fitted beside their spectra."""
-    model = channel_model(plane.thresholds, plane.edges_kev)
-    if np.all(plane.thresholds.amplitude < 1 + _BRIGHT_SHARE):
-        return model
-    turning = int(np.searchsorted(plane.edges_kev, _HIGHEST_TURNING_KEV))
-    fluxes = _smooth_fluxes(plane, structures)
-    live = plane.live_time[plane.usable] / OPEN_PIXELS
-    energy = (plane.edges_kev[1:] + plane.edges_kev[:-1]) / 2
-    sources = [illumination.at(float(energy[c])) @ fluxes[:, c] * live for c in range(turning)]
-    edges, counts = plane.edges_kev[: turning + 1], plane.counts[:, :turning]
-    below = refitted_channel_model(plane.thresholds, edges, counts, np.stack(sources, axis=1))
-    planes = ("background", "efficiency", "amplitude", "slope")
-    joined = {n: np.concatenate([getattr(below, n), getattr(model, n)[:, turning:]], axis=1) for n in planes}
-    return ChannelModel(**joined, threshold_variance=below.threshold_variance)
-
-
-def _smooth_fluxes(plane: DetectorPlane, structures: Sequence[BandStructure]) -> Array:
-    """Fluxes of the sources in the channels, ``(n_sources, n_channels)``, none negative.
-
-    A power law in each band; below the energy where most pixels are on it is that of the first band above.
-    """
-    shares = _power_law_shares(plane.edges_kev, structures)
-    fluxes = np.concatenate([np.outer(s.fluxes, shares[s.first : s.stop]) for s in structures], axis=1)
-    reliable = plane.thresholds.centre_kev + _RELIABLE_SIGMA * plane.thresholds.sigma_kev
-    first = next(s for s in structures if plane.edges_kev[s.first] >= reliable or s is structures[-1])
-    whole = _power_law_counts(plane.edges_kev)
-    fluxes[:, : first.first] = np.outer(first.fluxes / whole[first.first : first.stop].sum(), whole[: first.first])
-    return np.clip(fluxes, 0.0, None)
 
 
 class _Cells:

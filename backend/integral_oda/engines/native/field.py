@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,23 @@ from integral_oda.catalog.reference import CatalogSource, reference_catalogue, s
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
-from integral_oda.imaging.efficiency import (
+from integral_oda.imaging.bright import fit_roughly
+from integral_oda.imaging.efficiency import measure_pliancy
+from integral_oda.imaging.search import FieldModel, find_new_sources
+from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
+from integral_oda.imaging.sky import least_significance
+from integral_oda.imaging.structure import Covariance, StructureWidths
+from integral_oda.imaging.thresholds import (
     CHANNELS,
     SPECTRUM_EDGES,
     STEP_KEV,
     PixelSpectra,
     Thresholds,
     fit_thresholds,
-    measure_pliancy,
     threshold_sigma_kev,
 )
-from integral_oda.imaging.search import FieldModel, find_new_sources
-from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
-from integral_oda.imaging.sky import least_significance
-from integral_oda.imaging.structure import Covariance, StructureWidths
 from integral_oda.instrument.attitude import Attitude, separation_deg
-from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, OPEN_PIXELS, active_pixels, module_map
+from integral_oda.instrument.detector import DETECTOR_SHAPE, active_pixels, module_map
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
 
@@ -39,10 +40,7 @@ __all__ = [
     "DetectorEfficiency",
     "Effi",
     "FieldSources",
-    "channel_counts",
     "live_time_map",
-    "not_noisy_below",
-    "quiet_pixels",
 ]
 
 
@@ -53,6 +51,10 @@ HIGHEST_THRESHOLD_WIDTHS = 1.6
 _PROBE_BAND = EnergyBand(28.0, 100.0)
 _FEWEST_PIXELS = 500
 UNKNOWN_SIGNIFICANCE = 20.0
+BRIGHT_SIGNIFICANCE = 10.0
+"""Of sources at least this significant the spectrum is fitted beside the thresholds."""
+_HARD_KEV = 50.0
+"""No pixel that is used turns on above."""
 _PEAK_SHARE = 0.6
 """A source between pixel centres shows at least this share of its significance in a pixel of a hasty map."""
 
@@ -86,29 +88,33 @@ class DetectorEfficiency:
 
     Attributes
     ----------
-    usable : ndarray of bool
-        ``(134, 130)``.
+    usable, quiet : ndarray of bool
+        ``(134, 130)``: pixels that are used, and those that are not noisy.
     threshold_kev : ndarray
         ``(n_usable,)``.
     background : ndarray
         ``(1970,)`` counts of a fully efficient pixel per 0.5 keV.
-    amplitude : ndarray
-        ``(n_usable,)`` rate of each pixel relative to the background alone.
+    light, glow, places : ndarray
+        ``(n_usable, n_bright)``, ``(n_bright, 1970)`` and ``(n_bright, 2)``: bright sources, see `Thresholds`.
     pliancy : ndarray
         ``(233,)``, see `Thresholds`.
     bright : ndarray
         ``(n, 2)`` tangents of bright sources that the catalogue lacks: their light is no background.
-    sigma_kev, centre_kev, width_kev : float
+    sigma_kev, tail, centre_kev, width_kev : float
         Of the turn-on and of the thresholds' prior.
     """
 
     usable: NDArray[np.bool_]
+    quiet: NDArray[np.bool_]
     threshold_kev: Array
     background: Array
-    amplitude: Array
+    light: Array
+    glow: Array
+    places: Array
     pliancy: Array
     bright: Array
     sigma_kev: float
+    tail: float
     centre_kev: float
     width_kev: float
 
@@ -122,10 +128,13 @@ class DetectorEfficiency:
         return Thresholds(
             energy_kev=np.asarray(self.threshold_kev),
             sigma_kev=self.sigma_kev,
+            tail=self.tail,
             centre_kev=self.centre_kev,
             width_kev=self.width_kev,
             background=np.asarray(self.background),
-            amplitude=np.asarray(self.amplitude),
+            light=np.asarray(self.light),
+            glow=np.asarray(self.glow),
+            places=np.asarray(self.places),
             pliancy=np.asarray(self.pliancy),
         )
 
@@ -181,34 +190,26 @@ class Effi:
     def compute(
         self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]
     ) -> DetectorEfficiency:
-        """Fit from the events; where bright sources light pixels, once more with their rates."""
+        """Fit from the events; where the catalogue lacks bright sources, once more with them."""
         events, good, dead, field = inputs
-        channels = channel_counts(events, good)
-        sigma = threshold_sigma_kev(events.revolution)
-        usable = quiet_pixels(channels, np.asarray(events.good_pixels))
-        fitted = fit_thresholds(_spectra(channels, usable), sigma)
-        usable = usable & not_noisy_below(channels, usable, fitted)
-        fitted = fit_thresholds(_spectra(channels, usable), sigma, start=fitted)
-        usable = _without_high_thresholds(usable, fitted)
-        if usable.sum() < _FEWEST_PIXELS:
-            raise DataError(f"science window {events.header.get('SWID', '')}: only {usable.sum()} usable pixels")
-        spectra = _spectra(channels, usable)
-        fitted = fit_thresholds(spectra, sigma, start=fitted)
-        live = live_time_map(good, dead)
-        probe = _probe(channels, usable, fitted, live)
-        bright = _bright_unknown(probe, field)
-        amplitude = _bright_amplitude(probe, live, [*field.tangents, *bright])
-        if amplitude is not None:
-            fitted = fit_thresholds(spectra, sigma, amplitude, start=fitted)
-        fitted = measure_pliancy(fitted, spectra.counts)
+        pixels = _Pixels(events, good, dead)
+        usable, quiet, fitted = pixels.fit(field.tangents)
+        bright = _bright_unknown(pixels.probe(usable, fitted), field)
+        if bright:
+            usable, quiet, fitted = pixels.fit([*field.tangents, *bright])
+        fitted = measure_pliancy(fitted, pixels.spectra(usable).counts)
         return DetectorEfficiency(
             usable=usable,
+            quiet=quiet,
             threshold_kev=fitted.energy_kev,
             background=fitted.background,
-            amplitude=fitted.amplitude,
+            light=fitted.light,
+            glow=fitted.glow,
+            places=fitted.places,
             pliancy=np.asarray(fitted.pliancy),
             bright=np.array(bright).reshape(-1, 2),
             sigma_kev=fitted.sigma_kev,
+            tail=fitted.tail,
             centre_kev=fitted.centre_kev,
             width_kev=fitted.width_kev,
         )
@@ -222,68 +223,88 @@ class Effi:
         return load_record(DetectorEfficiency, folder)
 
 
-def channel_counts(events: SelectedEvents, good: GoodTime) -> tuple[Array, NDArray[np.int32]]:
-    """Counts of each pixel in the bins of `SPECTRUM_EDGES` and above, and channel and pixel of every event."""
-    energy = np.asarray(events.energy_kev)
-    kept = good.inside(np.asarray(events.time_ijd))
-    kept &= (energy >= CHANNELS[0]) & (energy < CHANNELS[-1] + STEP_KEV)
-    chosen = np.flatnonzero(kept)
-    channel = ((energy[chosen] - CHANNELS[0]) / STEP_KEV).astype(np.int32)
-    bins = np.searchsorted(SPECTRUM_EDGES, CHANNELS, side="right")
-    size = DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
-    pixel = np.asarray(events.pixel)[chosen].astype(np.int32)
-    n_bins = len(SPECTRUM_EDGES) + 1
-    cube = np.bincount(pixel * n_bins + bins[channel], minlength=size * n_bins).reshape(size, n_bins)
-    return cube.astype(float), np.stack([pixel, channel])
+class _Pixels:
+    """Spectra of the pixels in good time, and what they tell of noise, thresholds and bright sources."""
 
+    def __init__(self, events: SelectedEvents, good: GoodTime, dead: DeadTime) -> None:
+        self._scw = str(events.header.get("SWID", ""))
+        self._sigma = threshold_sigma_kev(events.revolution)
+        self._good = np.asarray(events.good_pixels)
+        self._live = live_time_map(good, dead)
+        energy, kept = np.asarray(events.energy_kev), good.inside(np.asarray(events.time_ijd))
+        kept &= (energy >= CHANNELS[0]) & (energy < CHANNELS[-1] + STEP_KEV)
+        chosen = np.flatnonzero(kept)
+        self._channel = ((energy[chosen] - CHANNELS[0]) / STEP_KEV).astype(np.int32)
+        self._pixel = np.asarray(events.pixel)[chosen].astype(np.int32)
+        bins, size = np.searchsorted(SPECTRUM_EDGES, CHANNELS, side="right"), DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
+        n_bins = len(SPECTRUM_EDGES) + 1
+        place = self._pixel * n_bins + bins[self._channel]
+        self._cube = np.bincount(place, minlength=size * n_bins).reshape(*DETECTOR_SHAPE, n_bins).astype(float)
 
-def _spectra(channels: tuple[Array, NDArray[np.int32]], usable: NDArray[np.bool_]) -> PixelSpectra:
-    cube, (pixel, channel) = channels
-    total = np.bincount(channel, usable.ravel().astype(float)[pixel], len(CHANNELS))
-    return PixelSpectra(cube[usable.ravel(), 1:-1], total)
+    def fit(self, places: Sequence[tuple[float, float]]) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Thresholds]:
+        """Usable and quiet pixels, and their thresholds beside the bright ones of some sources."""
+        bright, expected = self._bright(places)
+        quiet = self._quiet(expected)
+        fitted = self._thresholds(quiet, bright, None)
+        usable = np.zeros(DETECTOR_SHAPE, dtype=bool)
+        usable[quiet] = fitted.energy_kev < fitted.centre_kev + HIGHEST_THRESHOLD_WIDTHS * fitted.width_kev
+        quiet = self._not_noisy_below(quiet, fitted)
+        usable &= quiet
+        if usable.sum() < _FEWEST_PIXELS:
+            raise DataError(f"science window {self._scw}: only {usable.sum()} usable pixels")
+        return usable, quiet, self._thresholds(usable, bright, fitted)
 
+    def spectra(self, usable: NDArray[np.bool_]) -> PixelSpectra:
+        """Spectra of some pixels."""
+        total = np.bincount(self._channel, usable.ravel().astype(float)[self._pixel], len(CHANNELS))
+        return PixelSpectra(self._cube[usable][:, 1:-1], total)
 
-def quiet_pixels(channels: tuple[Array, NDArray[np.int32]], good: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels whose counts above 16 keV are between half and two and a half times their module's median."""
-    counts = channels[0][:, 1:].sum(axis=1).reshape(DETECTOR_SHAPE)
-    quiet = np.zeros(DETECTOR_SHAPE, dtype=bool)
-    for module in range(N_MODULES):
-        member = (module_map() == module) & good
-        if not member.any():
-            continue
-        median = max(float(np.median(counts[member])), 1.0)
-        spread = 6 * np.sqrt(median)
-        quiet |= member & (counts > 0.5 * median - spread / 2) & (counts < 2.5 * median + spread)
-    return quiet
+    def probe(self, usable: NDArray[np.bool_], fitted: Thresholds) -> Shadowgram:
+        """Shadowgram of a broad band that bright sources are found in."""
+        lower = np.searchsorted(SPECTRUM_EDGES, _PROBE_BAND.e1_kev, side="right")
+        return build_shadowgram(self._cube[:, :, lower:-1].sum(axis=2), usable, fitted, _PROBE_BAND, self._live)
 
+    def _light(self, places: Sequence[tuple[float, float]], pixels: NDArray[np.bool_]) -> Array:
+        """Illumination by some sources times live time over its mean, ``(n_pixels, n_places)``."""
+        share = self._live[pixels] / max(float(self._live[pixels].mean()), 1e-9)
+        columns = [pixel_illumination(*place)[pixels] * share for place in places]
+        return np.stack(columns, axis=1) if columns else np.zeros((int(pixels.sum()), 0))
 
-def not_noisy_below(
-    channels: tuple[Array, NDArray[np.int32]], usable: NDArray[np.bool_], fitted: Thresholds
-) -> NDArray[np.bool_]:
-    """Pixels without an excess of counts below the energy where the detector switches on."""
-    edges = np.append(SPECTRUM_EDGES, np.inf)
-    below = edges[1:] <= fitted.centre_kev - 0.5 * fitted.sigma_kev
-    counts = channels[0][:, 1:][:, below].sum(axis=1).reshape(DETECTOR_SHAPE)
-    if not below.any():
-        return usable
-    median = max(float(np.median(counts[usable])), 1.0)
-    return counts <= median + 8 * np.sqrt(median)
+    def _bright(self, places: Sequence[tuple[float, float]]) -> tuple[list[tuple[float, float]], Array]:
+        """Those of some sources that are bright, and the counts above 16 keV that are expected with them."""
+        module, all_light = module_map()[self._good], self._light(places, self._good)
+        hard = self._cube[self._good][:, np.searchsorted(SPECTRUM_EDGES, _HARD_KEV) + 1 : -1].sum(axis=1)
+        counts = self._cube[self._good][:, 1:].sum(axis=1)
+        significance = [fit_roughly(values, module, all_light).significance for values in (hard, counts)]
+        kept = np.max(significance, axis=0) > BRIGHT_SIGNIFICANCE
+        expected = np.zeros(DETECTOR_SHAPE)
+        expected[self._good] = fit_roughly(counts, module, all_light[:, kept]).expected
+        return [place for place, keep in zip(places, kept, strict=True) if keep], expected
 
+    def _quiet(self, expected: Array) -> NDArray[np.bool_]:
+        """Pixels whose counts above 16 keV are between half and two and a half times those expected."""
+        counts = self._cube[:, :, 1:].sum(axis=2)
+        spread = 6 * np.sqrt(expected)
+        quiet: NDArray[np.bool_] = self._good & (counts > 0.5 * expected - spread / 2)
+        return quiet & (counts < 2.5 * expected + spread)
 
-def _without_high_thresholds(usable: NDArray[np.bool_], fitted: Thresholds) -> NDArray[np.bool_]:
-    """Pixels whose threshold is not far above the others': such pixels answer unlike any model at all energies."""
-    kept = usable.copy()
-    kept[usable] = fitted.energy_kev < fitted.centre_kev + HIGHEST_THRESHOLD_WIDTHS * fitted.width_kev
-    return kept
+    def _not_noisy_below(self, usable: NDArray[np.bool_], fitted: Thresholds) -> NDArray[np.bool_]:
+        """Pixels without an excess of counts below the energy where the detector switches on."""
+        edges = np.append(SPECTRUM_EDGES, np.inf)
+        below = edges[1:] <= fitted.centre_kev - 0.5 * fitted.sigma_kev
+        if not below.any():
+            return usable
+        quiet = usable.copy()
+        counts, light = self._cube[usable][:, 1:][:, below].sum(axis=1), fitted.amplitude()[:, below[:-1]].mean(axis=1)
+        expected = max(float(np.median(counts / light)), 1.0) * light
+        quiet[usable] = counts <= expected + 8 * np.sqrt(expected)
+        return quiet
 
-
-def _probe(
-    channels: tuple[Array, NDArray[np.int32]], usable: NDArray[np.bool_], fitted: Thresholds, live: Array
-) -> Shadowgram:
-    """Shadowgram of a broad band that bright sources are found in."""
-    lower = np.searchsorted(SPECTRUM_EDGES, _PROBE_BAND.e1_kev, side="right")
-    counts = channels[0][:, lower:-1].sum(axis=1).reshape(DETECTOR_SHAPE)
-    return build_shadowgram(counts, usable, fitted, _PROBE_BAND, live)
+    def _thresholds(
+        self, usable: NDArray[np.bool_], bright: Sequence[tuple[float, float]], start: Thresholds | None
+    ) -> Thresholds:
+        fitted = fit_thresholds(self.spectra(usable), self._sigma, self._light(bright, usable), start)
+        return replace(fitted, places=np.array(bright).reshape(-1, 2))
 
 
 def _bright_unknown(probe: Shadowgram, field: FieldSources) -> list[tuple[float, float]]:
@@ -296,16 +317,3 @@ def _bright_unknown(probe: Shadowgram, field: FieldSources) -> list[tuple[float,
     if least_significance(model.covariance, residual).max() < _PEAK_SHARE * UNKNOWN_SIGNIFICANCE:
         return []
     return [source.tangents for source in find_new_sources(model, field.tangents, UNKNOWN_SIGNIFICANCE).sources]
-
-
-def _bright_amplitude(probe: Shadowgram, live: Array, places: Sequence[tuple[float, float]]) -> Array | None:
-    """Rate of each pixel relative to its background where significant sources light it; None where there are none."""
-    if not places:
-        return None
-    pifs = np.stack([pixel_illumination(*place)[probe.usable] for place in places], axis=1)
-    design = pifs * probe.flat(probe.source_response)[:, None]
-    fluxes, covariance = Covariance(probe, StructureWidths()).fit(probe.excess, design)
-    bright = fluxes > 10 * np.sqrt(np.diag(covariance))
-    registered = probe.flat(probe.efficiency * live)[:, None] / OPEN_PIXELS * pifs
-    relative = (registered[:, bright] @ fluxes[bright]) / np.maximum(probe.flat(probe.expected), 1e-9)
-    return 1 + np.clip(relative, 0.0, None) if bright.any() else None

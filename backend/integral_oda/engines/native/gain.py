@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.imaging.efficiency import threshold_sigma_kev
 from integral_oda.imaging.quality import LIMITS, fit_line, spectrum_shift
+from integral_oda.imaging.thresholds import threshold_sigma_kev
 from integral_oda.instrument.detector import N_MODULES
 
 __all__ = ["SPECTRUM_EDGES_KEV", "gain_cards", "module_gain", "module_spectra"]

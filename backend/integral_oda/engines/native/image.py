@@ -259,6 +259,8 @@ def _null_residuals(
     energy = band_energy_kev(band)
     counts = np.zeros(int(shadowgram.usable.sum()))
     for place, flux in zip(fit.places, fit.fluxes[k], strict=True):
+        if shadowgram.is_bright(place):
+            continue
         counts += flux * pixel_illumination(*place, energy_kev=energy)[shadowgram.usable]
     counts *= shadowgram.live_time_s / OPEN_PIXELS
     design = model.design(fit.places)

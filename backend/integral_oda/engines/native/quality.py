@@ -15,16 +15,12 @@ from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, Select
 from integral_oda.engines.native.field import (
     DetectorEfficiency,
     FieldSources,
-    channel_counts,
     live_time_map,
-    not_noisy_below,
-    quiet_pixels,
 )
 from integral_oda.engines.native.gain import SPECTRUM_EDGES_KEV, module_gain, module_spectra
 from integral_oda.engines.native.image import band_maps, noise_numbers, noise_region
 from integral_oda.engines.native.sources import FieldFit, fit_field
 from integral_oda.engines.storage import load_record, save_record
-from integral_oda.imaging.efficiency import threshold_sigma_kev
 from integral_oda.imaging.quality import (
     LIMITS,
     PIXEL_STATES,
@@ -37,6 +33,7 @@ from integral_oda.imaging.quality import (
 )
 from integral_oda.imaging.shadowgram import Shadowgram
 from integral_oda.imaging.structure import Covariance
+from integral_oda.imaging.thresholds import threshold_sigma_kev
 from integral_oda.instrument.attitude import Attitude, tangents_to_pixel
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, N_PIXELS, module_map
 from integral_oda.instrument.energy import EnergyBand
@@ -142,10 +139,7 @@ class _Window:
         self.spectra = module_spectra(self.energy, self.module)
 
     def _states(self) -> NDArray[np.uint8]:
-        channels = channel_counts(self.events, self.good)
-        good = np.asarray(self.events.good_pixels)
-        quiet = quiet_pixels(channels, good)
-        quiet &= not_noisy_below(channels, quiet, self.efficiency.thresholds)
+        good, quiet = np.asarray(self.events.good_pixels), np.asarray(self.efficiency.quiet)
         off = np.asarray(self.events.off_pixels)
         return pixel_states(np.asarray(self.events.all_counts), good, quiet | self.usable, self.usable, off)
 

@@ -180,7 +180,7 @@ def _lights(tangents: tuple[float, float], usable: NDArray[np.bool_]) -> bool:
 
 def _illumination(tangents: Sequence[tuple[float, float]], usable: NDArray[np.bool_]) -> IlluminationTable:
     return IlluminationTable(
-        lambda energy: np.stack([pixel_illumination(*t, energy_kev=energy)[usable] for t in tangents], axis=1)
+        lambda energy: np.stack([pixel_illumination(*t, energy_kev=energy)[usable] for t in tangents], axis=1), tangents
     )
 
 

@@ -80,20 +80,27 @@ class WindowFit:
         significance = fluxes / np.sqrt(np.diag(errors))
         self.names, self.ra, self.dec = names, ra, dec
         self.wanted = range(len(names)) if asked is None else [names.index(asked[0])]
-        bright = [place for place, sigmas in zip(places, significance, strict=True) if sigmas > BRIGHT_SIGNIFICANCE]
-        gradients = bright_gradients(bright, energy)[shadowgram.usable]
+        bright = np.flatnonzero(significance > BRIGHT_SIGNIFICANCE)
+        gradients = bright_gradients([places[k] for k in bright], energy)[shadowgram.usable]
         self.pifs = np.zeros(design.shape)
         for k, place in enumerate(places):
             self.pifs[:, k] = pixel_illumination(*place, energy_kev=energy)[shadowgram.usable]
-        self._fit(covariance, design, gradients, shadowgram.flat(live_time))
+        self._efficiencies = _columns([shadowgram.flat(shadowgram.efficiency_at(p)) for p in places], len(design))
+        self._fit(covariance, design, gradients, [places[k] for k in bright.repeat(2)], shadowgram.flat(live_time))
 
-    def _fit(self, covariance: Covariance, design: Array, gradients: Array, live_time: Array) -> None:
+    def _fit(
+        self, covariance: Covariance, design: Array, gradients: Array, moved: Sequence[tuple[float, float]],
+        live_time: Array,
+    ) -> None:  # fmt: skip
         shadowgram, n_sources = self.shadowgram, design.shape[1]
-        response = shadowgram.flat(shadowgram.source_response)[:, None]
-        fitted, errors = covariance.fit(shadowgram.excess, np.column_stack([design, gradients * response]))
+        answers = _columns([shadowgram.flat(shadowgram.response_at(place)) for place in moved], len(design))
+        fitted, errors = covariance.fit(shadowgram.excess, np.column_stack([design, gradients * answers]))
+        efficiency = _columns([shadowgram.flat(shadowgram.efficiency_at(place)) for place in moved], len(design))
         self.fluxes, variance = fitted[:n_sources], np.diag(errors)[:n_sources]
         self.flux_errors = np.sqrt(variance)
-        self.estimator = self._estimator(covariance, design @ self.fluxes, gradients, live_time)
+        self.estimator = self._estimator(
+            covariance, design @ self.fluxes, gradients * efficiency / OPEN_PIXELS, live_time
+        )
         weights = self.estimator.weights[:, :-1] / live_time[:, None]
         self.offset = self.fluxes - weights.T @ shadowgram.counts[shadowgram.usable]
         of_bins = self.estimator.mean_variance[:-1] / shadowgram.live_time_s
@@ -102,10 +109,14 @@ class WindowFit:
     def _estimator(self, covariance: Covariance, answers: Array, gradients: Array, live_time: Array) -> Estimator:
         """Estimator whose background is the fitted one, less what the thresholds' fit took of the mean sources."""
         shadowgram = self.shadowgram
-        efficiency = shadowgram.flat(shadowgram.efficiency)[:, None] / OPEN_PIXELS
+        shadows = self.pifs * self._efficiencies / OPEN_PIXELS
         background = shadowgram.flat(shadowgram.expected) + covariance.structure(shadowgram.excess - answers) + answers
-        background = background / live_time - (efficiency * self.pifs) @ self.fluxes
-        return Estimator.from_model(self.pifs * efficiency, background, self.fluxes, gradients * efficiency)
+        background = background / live_time - shadows @ self.fluxes
+        return Estimator.from_model(shadows, background, self.fluxes, gradients)
+
+
+def _columns(columns: Sequence[Array], n_rows: int) -> Array:
+    return np.stack(columns, axis=1) if columns else np.zeros((n_rows, 0))
 
 
 def bright_gradients(places: Sequence[tuple[float, float]], energy_kev: float) -> Array:
