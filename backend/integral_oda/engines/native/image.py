@@ -64,11 +64,8 @@ def counts_in_band(events: SelectedEvents, good: GoodTime, band: EnergyBand) -> 
     kept = good.inside(np.asarray(events.time_ijd))
     kept &= (energy >= band.e1_kev) & (energy < band.e2_kev)
     size = DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
-    return (
-        np.bincount(np.asarray(events.pixel)[np.flatnonzero(kept)], minlength=size)
-        .reshape(DETECTOR_SHAPE)
-        .astype(float)
-    )
+    pixel = np.asarray(events.pixel)[np.flatnonzero(kept)]
+    return np.bincount(pixel, minlength=size).reshape(DETECTOR_SHAPE).astype(float)
 
 
 class BinI:
