@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from integral_oda.imaging.efficiency import band_response
-from integral_oda.imaging.null import draw_null_excess
+from integral_oda.imaging.null import draw_null_excesses
 from integral_oda.imaging.shadowgram import build_shadowgram
 from integral_oda.imaging.structure import Covariance, StructureWidths
 from integral_oda.imaging.thresholds import CHANNELS, Thresholds
@@ -37,7 +37,7 @@ def drawn(thresholds, source=0.0, structure=0.0, seed=62):
     source_counts = np.broadcast_to(source, n)
     rng = np.random.default_rng(seed)
     background = band_response(thresholds, BAND).expected * (1 + np.broadcast_to(structure, n))
-    return draw_null_excess(thresholds, BAND, source_counts, background, rng)
+    return next(draw_null_excesses(thresholds, BAND, source_counts, background, rng))
 
 
 def test_background_alone_leaves_its_noise(covariance, thresholds):

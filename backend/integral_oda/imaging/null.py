@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,17 +12,17 @@ from integral_oda.imaging.efficiency import band_response, bright_rates, mean_le
 from integral_oda.imaging.thresholds import SPECTRUM_EDGES, Thresholds, refit_thresholds
 from integral_oda.instrument.energy import EnergyBand
 
-__all__ = ["draw_null_excess"]
+__all__ = ["draw_null_excesses"]
 
 
-def draw_null_excess(
+def draw_null_excesses(
     thresholds: Thresholds,
     band: EnergyBand,
     source_counts: Array,
     background_counts: Array,
     generator: np.random.Generator,
-) -> Array:
-    """Excess of one Poisson draw of background, its structure and the sources, thresholds fitted anew.
+) -> Iterator[Array]:
+    """Excess of Poisson draws of background, its structure and the sources, thresholds fitted anew; without end.
 
     Parameters
     ----------
@@ -34,8 +36,8 @@ def draw_null_excess(
         ``(n_usable,)`` fitted background in the band, its structure included.
     generator : `numpy.random.Generator`
 
-    Returns
-    -------
+    Yields
+    ------
     ndarray
         ``(n_usable,)`` counts above the expected ones.
     """
@@ -45,13 +47,14 @@ def draw_null_excess(
     background_counts = background_counts - band_response(thresholds, band).bright_allowance
     scale = np.clip(background_counts / np.maximum(background[:, inside].sum(axis=1), 1e-9), 0.0, None)
     sources = source * np.clip(source_counts, 0.0, None)[:, None] + bright_rates(thresholds, edges)
-    drawn = generator.poisson(background * scale[:, None] + sources)
-    counts = drawn[:, inside].sum(axis=1)
-    refitted = refit_thresholds(thresholds, _gathered(drawn, edges, SPECTRUM_EDGES))
-    plain = band_response(refitted, band)
-    level = mean_level(plain, counts - plain.expected - plain.bright_excess)
-    left: Array = counts - band_response(refitted, band, level).expected
-    return left
+    mean = background * scale[:, None] + sources
+    while True:
+        drawn = generator.poisson(mean)
+        counts = drawn[:, inside].sum(axis=1)
+        refitted = refit_thresholds(thresholds, _gathered(drawn, edges, SPECTRUM_EDGES))
+        plain = band_response(refitted, band)
+        level = mean_level(plain, counts - plain.expected - plain.bright_excess)
+        yield counts - band_response(refitted, band, level).expected
 
 
 def _gathered(values: NDArray[np.int64], edges: Array, coarse: Array) -> Array:

@@ -57,20 +57,31 @@ def pixel_illumination(ty: float, tz: float, energy_kev: float = 50.0) -> Array:
         ``(134, 130)`` float64, 0 to 1, rows DETZ, columns DETY; 0 in the gaps and where the line of
         sight passes beside the mask.
     """
-    patterns = _cell_transmissions(energy_kev, float(np.hypot(ty, tz)), step_y=_step(ty), step_z=_step(tz))
-    lit = _lengths_along("z", tz) @ patterns @ _lengths_along("y", ty).T
+    (along_y, seen_y), (along_z, seen_z) = _lengths_along("y", ty), _lengths_along("z", tz)
+    met = _cells_met(_step(ty), _step(tz))[np.ix_(seen_z, seen_y)]
+    lit = along_z @ _transmissions(energy_kev, float(np.hypot(ty, tz)))[met] @ along_y.T
     illumination = np.where(active_pixels(), lit, 0.0)
     illumination.flags.writeable = False
     return illumination
 
 
 @lru_cache(maxsize=64)
-def _lengths_along(axis: str, tangent: float) -> Array:
-    """Lengths of rays that stay in a cell, then of those that cross out of it, of all pixels; ``(n_pixels, 190)``."""
+def _lengths_along(axis: str, tangent: float) -> tuple[Array, NDArray[np.intp]]:
+    """Lengths of rays that stay in a cell, then of those that cross out of it, and the numbers (of 190) of these.
+
+    Returns
+    -------
+    lengths : ndarray
+        ``(n_pixels, n)``.
+    seen : ndarray
+        ``(n,)``.
+    """
     y_mm, z_mm = pixel_centres_mm()
     centre_mm, across = (y_mm, 0) if axis == "y" else (z_mm, 1)
     occupied = np.asarray(active_pixels().any(axis=across))
-    return np.hstack(_cell_lengths(*_lit_sides(centre_mm, occupied, tangent), tangent))
+    lengths = np.hstack(_cell_lengths(*_lit_sides(centre_mm, occupied, tangent), tangent))
+    seen = np.flatnonzero(lengths.any(axis=0))
+    return lengths[:, seen], seen
 
 
 def _lit_sides(centre_mm: Array, occupied: NDArray[np.bool_], tangent: float) -> tuple[Array, Array]:
@@ -113,18 +124,13 @@ def _overlap(low: Array, high: Array, start: Array, stop: Array) -> Array:
     return np.clip(length, 0.0, None) / ACTIVE_SIDE_MM
 
 
-def _cell_transmissions(energy_kev: float, tangent: float, step_y: int, step_z: int) -> Array:
-    """Mean transmission of a ray by its first cell and by the boundaries it crosses, ``(190, 190)``.
-
-    Rows and columns are cells along Z and Y: first of rays that stay in their cell along that axis, then of those
-    that cross.
-    """
+def _transmissions(energy_kev: float, tangent: float) -> Array:
+    """Mean transmission of rays by what they meet, see `_cells_met`; ``(5,)``."""
     length = tungsten_attenuation_length_mm(energy_kev)
     thickness = MASK_THICKNESS_MM * np.sqrt(1.0 + tangent**2)
     closed = np.exp(-thickness / length)
     partly = length / thickness * (1.0 - closed)
-    levels = np.array([closed, partly, 1.0, 0.0, 0.5])
-    return levels[_cells_met(step_y, step_z)]
+    return np.array([closed, partly, 1.0, 0.0, 0.5])
 
 
 _NEIGHBOURS_CLOSED, _ONE_NEIGHBOUR_OPEN = 3, 4
@@ -133,7 +139,11 @@ _NEIGHBOURS_CLOSED, _ONE_NEIGHBOUR_OPEN = 3, 4
 
 @lru_cache(maxsize=4)
 def _cells_met(step_y: int, step_z: int) -> NDArray[np.intp]:
-    """What rays meet, ``(190, 190)``: how many of the cells they begin and end in are open, or the codes above."""
+    """What rays meet, ``(190, 190)``: how many of the cells they begin and end in are open, or the codes above.
+
+    Rows and columns are cells along Z and Y: first of rays that stay in their cell along that axis, then of those
+    that cross.
+    """
     first = mask_pattern().astype(int)
     beside_y, beside_z = _neighbour(first, 0, step_y), _neighbour(first, step_z, 0)
     ends = first + _neighbour(first, step_z, step_y)

@@ -17,7 +17,7 @@ from integral_oda.engines.native.field import DetectorEfficiency, live_time_map
 from integral_oda.engines.native.photometry import Photometry
 from integral_oda.engines.native.sources import FieldFit, fit_field
 from integral_oda.engines.storage import load_record, save_record
-from integral_oda.imaging.null import draw_null_excess
+from integral_oda.imaging.null import draw_null_excesses
 from integral_oda.imaging.resampling import PSF_SIGMA_PIXELS
 from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram, with_detector_maps
 from integral_oda.imaging.sky import SkyMaps, make_sky_maps, score_map
@@ -262,8 +262,9 @@ def _null_residuals(
     counts *= shadowgram.live_time_s / OPEN_PIXELS
     design = model.design(fit.places)
     generator = np.random.default_rng(NULL_SEED)
+    draws = draw_null_excesses(efficiency.thresholds, band, counts, background, generator)
     for draw in range(NULL_DRAWS):
-        drawn = draw_null_excess(efficiency.thresholds, band, counts, background, generator) - known
+        drawn = next(draws) - known
         if len(shadowgram.template_noise):
             drawn = drawn - shadowgram.flat(shadowgram.template_noise[draw])
         fluxes, _ = covariance.fit(drawn, design)
