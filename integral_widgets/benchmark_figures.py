@@ -81,7 +81,7 @@ def long_term_report(mjd: Array, rate: Array, error: Array, label: str, title: s
 
 
 def unfolded_report(
-    index: Mapping[str, Any], flux: tuple[float, float], band: tuple[float, float],
+    index: tuple[float, float], flux: tuple[float, float], band: tuple[float, float],
     published: Mapping[str, tuple[Array, Array]],
 ) -> Figure:  # fmt: skip
     """Power law as E^2 N(E) in keV/cm2/s, with its 1 sigma band of norm and index, beside published points."""
@@ -96,8 +96,8 @@ def unfolded_report(
         curve: Array = shape * flux[0] / _ERG_A_KEV / np.trapezoid(energy ** (1 - slope), energy)
         return curve
 
-    middle = e2n(index["value"])
-    sides = [e2n(index["value"] + side * index["error"]) for side in (-1, 1)]
+    middle = e2n(index[0])
+    sides = [e2n(index[0] + side * index[1]) for side in (-1, 1)]
     scale = flux[1] / flux[0]
     low, high = np.min(sides, axis=0) * (1 - scale), np.max(sides, axis=0) * (1 + scale)
     axes.fill_between(energy, low, high, color=_OURS, alpha=0.25)

@@ -1,4 +1,4 @@
-"""Numbers that benchmark notebooks take from products: flare peaks, rank correlation, weighted means."""
+"""Numbers that benchmark notebooks take from products: flare peaks, fits, rank correlation, weighted means."""
 
 from __future__ import annotations
 
@@ -6,16 +6,28 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from integral_oda.arrays import Array
 
 if TYPE_CHECKING:
+    from integral_oda.analysis import Products
     from integral_oda.products.light_curve import LightCurve
 
-__all__ = ["FlarePeak", "Series", "flare_peaks", "mjd", "rank_correlation", "read_bat", "read_gbm", "weighted_mean"]
+__all__ = [
+    "FittedSpectrum",
+    "FlarePeak",
+    "Series",
+    "fit_spectrum",
+    "flare_peaks",
+    "mjd",
+    "rank_correlation",
+    "read_bat",
+    "read_gbm",
+    "weighted_mean",
+]
 
 _MJD_OF_IJD_0, _DAY_S = 51544.0, 86400.0
 
@@ -66,6 +78,51 @@ def flare_peaks(curve: LightCurve, flares_mjd: Sequence[float], search_d: float)
         late = float(times[at] - flare) * _DAY_S
         peaks.append(FlarePeak(at, late, float(curve.rate[at]), float(curve.error[at])))
     return peaks
+
+
+@dataclass(frozen=True)
+class FittedSpectrum:
+    """What a fit gave.
+
+    Attributes
+    ----------
+    parameters : dict
+        Value and 1 sigma error by name.
+    fluxes : list of (float, float)
+        Flux and error of each band asked for, erg/cm2/s.
+    chi2red : float
+        Statistic over degrees of freedom.
+    picture : Path
+        The fit, drawn.
+    """
+
+    parameters: dict[str, tuple[float, float]]
+    fluxes: list[tuple[float, float]]
+    chi2red: float
+    picture: Path
+
+
+def fit_spectrum(products: Products, out: str | Path, **request: Any) -> FittedSpectrum:
+    """Fit a model to the spectrum of one source.
+
+    Parameters
+    ----------
+    products : SpectrumProducts
+        Of a query for that source.
+    out : str or Path
+        The spectrum goes into its folder ``spectrum``, the fit into ``fit``.
+    **request
+        As `integral_oda.spectral_fit.FitRequest` has them, such as ``model``, ``e1``, ``e2``, ``flux``.
+    """
+    from integral_oda.spectral_fit import FitRequest, fit_spectra
+
+    folder = Path(out)
+    products.write(folder / "spectrum")
+    fit = fit_spectra(FitRequest(spectrum=tuple((folder / "spectrum").glob("isgri_spectrum_*.fits")), **request))
+    fit.write(folder / "fit")
+    parameters = {item["name"]: (item["value"], item["error"]) for item in fit.report["parameters"]}
+    fluxes = [(item["flux"], item["error"]) for item in fit.report["fluxes"]]
+    return FittedSpectrum(parameters, fluxes, fit.report["value"] / fit.report["dof"], folder / "fit" / "fit.png")
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
