@@ -95,6 +95,27 @@ class BenchmarkData:
             figure.text(0.005, 0.995, "TWIN, simulated", color=_COLOURS["twin"], weight="bold", fontsize=8, va="top")
         return png(figure)
 
+    def picture(self, path: str | Path) -> bytes:
+        """PNG image of a file, such as that of a fit; that of a twin says so itself."""
+        from io import BytesIO
+
+        from PIL import Image, ImageDraw
+
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+        if self.origin == "twin":
+            ImageDraw.Draw(image).text((6, 4), "TWIN, simulated", fill=_COLOURS["twin"], font_size=14)
+        buffer = BytesIO()
+        image.save(buffer, format="PNG")
+        return buffer.getvalue()
+
+    def last_lines_html(self) -> str:
+        """The report's last lines: once more where the data come from, and the versions."""
+        from integral_oda.versions import software_versions
+
+        versions = ", ".join(f"{name} {version}" for name, version in software_versions().items())
+        return f"<p>{html.escape(self.sentence)}</p><p>{html.escape(versions)}</p>"
+
     def analyse(self, kind: type[Any], windows: Mapping[str, Any] | None = None, **values: Any) -> Products:
         """Carry out a query about these windows, or about others of them.
 

@@ -1,4 +1,4 @@
-"""Figures of the kinds that the papers behind the benchmarks show (matplotlib)."""
+"""Figures of the kinds that the papers behind the benchmarks show (matplotlib), and the table of the Crab."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from integral_oda.products.light_curve import LightCurve
     from integral_widgets.benchmark_data import FluxComparison
 
-__all__ = ["crab_report", "flux_report", "long_term_report", "peaks_report", "unfolded_report"]
+__all__ = ["crab_report", "crab_table_html", "flux_report", "long_term_report", "peaks_report", "unfolded_report"]
 
 Points = Mapping[str, tuple[Array, Array, Array]]
 _OURS, _OTHERS, _MARK = "#1f4e8c", ("#b45f06", "#0a7d2c", "#7a2b8f"), "#b71c1c"
@@ -23,19 +23,19 @@ _ERG_A_KEV = 1.602176634e-9
 
 
 def flux_report(rows: Sequence[FluxComparison], band: str) -> Figure:
-    """Measured over input flux of each source, against the input flux."""
+    """Measured over input flux of each source, a line a source, the brightest on top."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4), layout="constrained")
+    known = sorted((row for row in rows if np.isfinite(row.measured)), key=lambda row: row.true)
+    figure = Figure(figsize=(8, 1.5 + 0.22 * len(known)), layout="constrained")
     axes = figure.add_subplot()
-    known = [row for row in rows if np.isfinite(row.measured)]
-    ratio = [row.measured / row.true for row in known]
-    axes.errorbar([r.true for r in known], ratio, [r.error / r.true for r in known], fmt="o", color=_OURS, markersize=4)
-    for row, value in zip(known, ratio, strict=True):
-        axes.annotate(row.name, (row.true, value), xytext=(4, 4), textcoords="offset points", fontsize=7)
-    axes.axhline(1, color="grey", linewidth=0.8)
-    axes.axhspan(0.95, 1.05, color="grey", alpha=0.15, label="5 %")
-    axes.set(xscale="log", xlabel=f"Input flux, {band} keV [counts/s]", ylabel="Measured / input")
+    place = np.arange(len(known))
+    ratio, error = [row.measured / row.true for row in known], [row.error / row.true for row in known]
+    axes.errorbar(ratio, place, xerr=error, fmt="o", color=_OURS, markersize=4)
+    axes.set_yticks(place, [f"{row.name}, {row.true:.2f}" for row in known], fontsize=8)
+    axes.axvline(1, color="grey", linewidth=0.8)
+    axes.axvspan(0.95, 1.05, color="grey", alpha=0.15, label="5 %")
+    axes.set(xlabel=f"Measured / input, {band} keV", ylabel="Input [counts/s]")
     axes.legend(loc="upper right")
     return figure
 
@@ -131,3 +131,15 @@ def crab_report(rows: Mapping[str, Mapping[str, Any]], published: Mapping[str, S
     figure.axes[0].legend(fontsize=8)
     figure.axes[-1].set_xlabel("Year (dashed: OSA 10 to OSA 11)")
     return figure
+
+
+def crab_table_html(rows: Mapping[str, Mapping[str, Any]], published: Mapping[str, Sequence[float]]) -> str:
+    """Table of flux, indices and reduced chi2 of each year, the published ones in brackets."""
+    titles = ("Year", "F(20-100) [1e-8 erg/cm2/s]", "Index 20-100 keV", "Index above 100 keV", "Reduced chi2")
+    head = "".join(f"<th>{title}</th>" for title in titles)
+    columns = {"flux": 0, "index2": 2, "index3": 3}
+    body = ""
+    for year, row in rows.items():
+        cells = [f"{row[n][0]:.3f} ± {row[n][1]:.3f} ({published[year][k]:.3f})" for n, k in columns.items()]
+        body += "".join(f"<td>{cell}</td>" for cell in (year, *cells, f"{row['chi2red']:.2f}")).join(("<tr>", "</tr>"))
+    return f"<table><tr>{head}</tr>{body}</table>"

@@ -23,7 +23,6 @@ _STYLE = (
     "vertical-align:top}.pass{color:#0a7d2c}.fail{color:#b71c1c}"
 )
 _TITLES = ("Benchmark", "Verdict", "Numbers", "Data", "Engine", "Time", "Memory", "Files")
-_DATA = {"twin": "TWIN (simulated)", "archive": "archive", "mmoda": "online system"}
 
 
 def write_index(out: str | Path, reports: Sequence[Report]) -> Path:
@@ -97,7 +96,7 @@ def _row(name: str, entry: dict[str, Any]) -> str:
         f"<b>{html.escape(name)}</b>",
         f"<b class='{kind}'>{word}</b>" + (f"<br>{html.escape(why)}" if why else ""),
         f"{entry['numbers_passed']} of {entry['numbers_judged']}",
-        html.escape(f"{_DATA.get(entry['data'], entry['data'] or '')}. {entry['sentence'] or ''}"),
+        html.escape(entry["sentence"] or ""),
         html.escape(entry["engine"] or ""),
         f"{entry['seconds']:.0f} s" if entry["seconds"] else "",
         f"{entry['peak_memory_mb']:.0f} MB" if entry["peak_memory_mb"] else "",

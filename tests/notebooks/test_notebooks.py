@@ -169,7 +169,7 @@ def test_small_twins_pass_and_are_reported_as_twins(tmp_path):
     index = json.loads((tmp_path / "index.json").read_text())["benchmarks"]
     assert {index[name]["data"] for name in names} == {"twin"}
     assert min(index[name]["peak_memory_mb"] for name in names) > 50
-    assert "TWIN (simulated)" in (tmp_path / "index.html").read_text()
+    assert "TWIN, simulated:" in (tmp_path / "index.html").read_text()
 
 
 @pytest.mark.slow

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
+from PIL import Image
 
 from integral_oda.errors import RequestError
 from integral_oda.instrument.energy import EnergyBand
@@ -17,6 +20,7 @@ from integral_widgets.benchmark_data import (
     compare_fluxes,
     flux_table_html,
     open_benchmark,
+    open_windows,
     published_file,
     windows_by_visit,
 )
@@ -46,6 +50,25 @@ def test_the_published_range_is_asked_of_an_archive_unless_windows_are_named(tmp
     full = open_benchmark("mrk421", data="archive", full=True, time_range=["2013-04-16", "2013-04-17"])
     assert full.windows["max_pointings"] == 110
     assert full.windows["T2"] == "2013-04-17"
+
+
+def test_named_windows_of_an_archive_need_no_case(tmp_path):
+    scw = simulate_demo_window(tmp_path)
+    data = open_windows("sgr1935", str(scw), archive=tmp_path, store=tmp_path)
+    assert (data.origin, data.engine, data.windows) == ("archive", "native", {"scw_list": str(scw)})
+    assert "SIMULATED" in data.first_line_html()
+    assert "numpy" in data.last_lines_html()
+    assert open_windows("sgr1935", str(scw), engine="mmoda").sentence.startswith("the online system's own products")
+
+
+@pytest.mark.parametrize("origin", ["twin", "archive"])
+def test_only_pictures_of_twins_are_stamped(twin, tmp_path, origin):
+    path = tmp_path / "fit.png"
+    Image.new("RGB", (200, 100), "white").save(path)
+    data = BenchmarkData("crab_spectra", twin.case, origin, "native", tmp_path, tmp_path, {}, "", twin)
+    with Image.open(BytesIO(data.picture(path))) as image:
+        assert image.size == (200, 100)
+        assert (image.getextrema() != ((255, 255),) * 3) == (origin == "twin")
 
 
 def test_the_online_system_analyses_its_own_data(tmp_path):

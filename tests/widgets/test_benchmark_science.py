@@ -11,8 +11,43 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.response import nominal_response
 from integral_oda.products.light_curve import LightCurve
-from integral_widgets.benchmark_science import flare_peaks, rank_correlation, read_bat, read_gbm, weighted_mean
+from integral_oda.products.response_file import write_arf, write_rmf
+from integral_oda.products.spectrum import Spectrum, write_spectrum
+from integral_widgets.benchmark_science import (
+    fit_spectrum,
+    flare_peaks,
+    rank_correlation,
+    read_bat,
+    read_gbm,
+    weighted_mean,
+)
+
+
+class FoldedSpectrum:
+    """A power law of index 2.4 through the nominal response, with errors of 2 %."""
+
+    def write(self, folder):
+        folder.mkdir(parents=True)
+        response = nominal_response(700, np.geomspace(20, 400, 63).round(0) + np.arange(63) * 0.5)
+        rate = response.fold(lambda energy: 9.7 * energy**-2.4)
+        zero = np.zeros(62, np.int16)
+        spectrum = Spectrum("Crab", 83.6, 22.0, rate, 0.02 * rate, np.zeros(62), zero, zero, 1e4,
+                            response_file="r.fits", area_file="a.fits")  # fmt: skip
+        write_spectrum(folder / "isgri_spectrum_Crab.fits", spectrum)
+        write_arf(folder / "a.fits", response, "OSA10")
+        write_rmf(folder / "r.fits", response, "OSA10")
+
+
+def test_a_spectrum_is_fitted_and_drawn(tmp_path):
+    fit = fit_spectrum(FoldedSpectrum(), tmp_path, e1=25.0, e2=200.0, flux=((20.0, 100.0),))
+    index, error = fit.parameters["index"]
+    assert abs(index - 2.4) < error < 0.05
+    photons = 9.7 * (20**-0.4 - 100**-0.4) / 0.4
+    assert fit.fluxes[0][0] == pytest.approx(photons * 1.602e-9, rel=0.01)
+    assert fit.chi2red < 0.1
+    assert fit.picture.stat().st_size > 1000
 
 
 def curve(seconds, rate):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +18,12 @@ from integral_oda.simulation.twins.choice import choose_windows
 from integral_oda.simulation.twins.make import make_twin, twin_recipes
 
 BAND = EnergyBand(20.0, 40.0)
+MAKE = """
+import sys
+from integral_oda.simulation.twins.case import Case
+from integral_oda.simulation.twins.make import make_twin
+print(make_twin(Case.model_validate_json(sys.argv[2]), sys.argv[1], 4, seed=5).root)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +47,18 @@ def test_windows_are_simulated_with_their_own_identifiers_and_used_again(short_c
     assert abs(events.time_ijd[0] - twin.windows[0].start_ijd) < 1 / 86400
     truth = json.loads((path.parent / "truth.json").read_text())
     assert "Mrk 421" in {source["name"] for source in truth["sources"]}
+
+
+def test_processes_that_make_the_same_twin_share_its_windows(short_case, tmp_path):
+    command = [sys.executable, "-c", MAKE, str(tmp_path), short_case.model_dump_json()]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    texts = [process.communicate(timeout=60)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert texts[0] == texts[1]
+    twin = make_twin(short_case, tmp_path, 4, seed=5)
+    assert texts[0].strip() == str(twin.root)
+    assert [str(scw) for scw in Archive(twin.root).windows()] == sorted(twin.scw_list.split(","))
+    assert list(twin.root.glob("*.lock")) == []
 
 
 def test_windows_of_one_revolution_share_a_detector():

@@ -15,7 +15,7 @@ import numpy as np
 from integral_oda import __version__
 from integral_oda.archive.scw import ScwId
 from integral_oda.arrays import Array
-from integral_oda.errors import DataError, OutputError, RequestError
+from integral_oda.errors import OutputError, RequestError
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.simulation.behaviour import mean_rate
 from integral_oda.simulation.files import write_window
@@ -25,6 +25,7 @@ from integral_oda.simulation.twins.case import Case
 from integral_oda.simulation.twins.choice import ChosenWindow, choose_windows
 from integral_oda.simulation.twins.sky import epoch_detector, twin_background, twin_nuisances, twin_sources
 from integral_oda.simulation.window import simulate_window
+from integral_oda.workflow.locks import FileLock
 
 __all__ = ["Twin", "TwinWindow", "make_twin", "twin_recipes"]
 
@@ -167,21 +168,39 @@ def make_twin(
     recipes = [window.recipe.model_dump(mode="json") for window in windows]
     label = hashlib.sha256(json.dumps([__version__, recipes], sort_keys=True).encode()).hexdigest()[:12]
     twin = Twin(case, seed, Path(root) / f"{case.name}-{label}", tuple(windows))
-    for k, window in enumerate(windows, start=1):
-        _make_window(window, twin.root)
-        if report is not None:
-            report(f"{case.name}: twin window {k} of {len(windows)}, {window.scw}")
+    _make_windows(twin, report or (lambda _: None))
     return twin
 
 
-def _make_window(window: TwinWindow, root: Path) -> None:
+def _make_windows(twin: Twin, report: Callable[[str], None]) -> None:
+    """Make what is missing; windows that another process is at are left to it, and waited for at the end."""
+    missing, made = list(twin.windows), 0
+    for wait in (False, True):
+        later = []
+        for window in missing:
+            if not _make_window(window, twin.root, wait):
+                later.append(window)
+                continue
+            made += 1
+            report(f"{twin.case.name}: twin window {made} of {len(twin.windows)}, {window.scw}")
+        missing = later
+
+
+def _make_window(window: TwinWindow, root: Path, wait: bool) -> bool:
+    """Make a window unless it is there; False where another process is at it and is not waited for."""
     folder = root / "scw" / f"{window.scw.revolution:04d}" / str(window.scw)
     if folder.is_dir():
-        return
-    simulated, truth = simulate_window(window.recipe, window.number)
+        return True
+    lock = FileLock(root / f"{window.scw}.lock")
     try:
-        write_window(simulated, root, {"truth.json": json.dumps(truth, indent=1)})
-    except OutputError as exc:
-        # Another process may have made the same window meanwhile.
+        root.mkdir(parents=True, exist_ok=True)
+        if not lock.acquire(give_up=lambda: not wait):
+            return False
         if not folder.is_dir():
-            raise DataError(str(exc)) from exc
+            simulated, truth = simulate_window(window.recipe, window.number)
+            write_window(simulated, root, {"truth.json": json.dumps(truth, indent=1)})
+    except OSError as exc:
+        raise OutputError(f"{root}: cannot be written to ({exc.strerror})") from exc
+    finally:
+        lock.release()
+    return True
