@@ -89,8 +89,7 @@ def find_sources(
     search.locate(candidates)
     candidates += search.unknown(candidates, threshold, catalogue)
     suppressed = search.suppressed(candidates, threshold)
-    candidates += search.asked(candidates, at)
-    return replace(search.measured(candidates), suppressed=suppressed)
+    return replace(search.measured(candidates, search.asked(candidates, at)), suppressed=suppressed)
 
 
 class _Search:
@@ -205,7 +204,7 @@ class _Search:
         forced = []
         for name, ra, dec in at:
             (place,) = self._places([ra], [dec])
-            covering = [c for c in candidates if self._covers(c, ra, dec)]
+            covering = [c for c in candidates if c.name == name or self._covers(c, ra, dec)]
             for candidate in covering:
                 candidate.asked = True
             if self._observed(place) and not covering:
@@ -216,12 +215,16 @@ class _Search:
         reach = candidate.radius_arcmin if np.isfinite(candidate.radius_arcmin) else IDENTIFICATION_ARCMIN
         return bool(separation_deg(*self.position(candidate.place), ra, dec) * 60 <= max(reach, 1.0))
 
-    def measured(self, candidates: Sequence[_Candidate]) -> MosaicSources:
-        """Fluxes in every band, all sources together, and the noise without them."""
-        self.measure_noise(candidates)
+    def _fluxes(self, candidates: Sequence[_Candidate]) -> list[list[FittedPeak]]:
+        """Of all candidates together, in each band."""
         places, fixed = self.places(candidates), np.zeros(len(candidates), bool)
-        fits = [b.fit(places, fixed, n.level) for b, n in zip(self.bands, self.noises, strict=False)]
-        listed = []
+        return [b.fit(places, fixed, n.level) for b, n in zip(self.bands, self.noises, strict=False)]
+
+    def measured(self, candidates: Sequence[_Candidate], forced: Sequence[_Candidate]) -> MosaicSources:
+        """Fluxes in every band, all sources together, and the noise without them; a forced place changes no source."""
+        self.measure_noise([*candidates, *forced])
+        fits, together = self._fluxes(candidates), self._fluxes([*candidates, *forced])
+        listed = [self._source(c, [fit[len(candidates) + k] for fit in together]) for k, c in enumerate(forced)]
         for k, candidate in enumerate(candidates):
             peaks = [self._without_gain(candidate, b, fit[k]) for b, fit in enumerate(fits)]
             noise = zip(peaks, self.noises, strict=False)
@@ -232,7 +235,9 @@ class _Search:
         listed.sort(key=lambda source: (source.forced, -source.significance))
         number = iter(range(1, len(listed) + 1))
         named = [replace(source, name=f"NEW_{next(number)}") if source.new else source for source in listed]
-        return MosaicSources(named, [self._noise_dict(k, len(places)) for k in range(len(self.bands))])
+        return MosaicSources(
+            named, [self._noise_dict(k, len(candidates) + len(forced)) for k in range(len(self.bands))]
+        )
 
     def _without_gain(self, candidate: _Candidate, band: int, peak: FittedPeak) -> FittedPeak:
         """Without what choosing the highest place has added to the bands that it was chosen in."""

@@ -198,7 +198,7 @@ def _forced_places(
         ty, tz = (float(t) for t in attitude.tangents(ra, dec))
         if not np.isfinite(ty) or models[0].shadow((ty, tz)).sum() <= 0:
             continue
-        covering = [c for c in candidates if _covers(c, attitude, ra, dec)]
+        covering = [c for c in candidates if c.name == name or _covers(c, attitude, ra, dec)]
         for candidate in covering:
             candidate.asked = True
         if not covering:
