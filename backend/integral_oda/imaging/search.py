@@ -36,6 +36,8 @@ FLOOR_90_ARCMIN = 0.16
 _SEARCHED_SHARE = 0.02
 _PEAK_LOSS = 0.8
 """A source between pixel centres shows at least this share of its significance in a pixel."""
+_PLACE_LOSS = 0.2
+"""Share of the gain in likelihood that a place a quarter of a sky pixel off may cost."""
 _MOST_PEAKS = 25
 _OUTLIER = 3.5
 """Sky pixels as far off as this are sources, and count for none of the noise beside them."""
@@ -309,7 +311,7 @@ class _Search:
     ) -> tuple[Tangents, float]:
         """Place of an excess and its significance there."""
         ty, tz = (float(t) for t in pixel_to_tangents(column, row))
-        trials = [(ty + i * SKY_PIXEL / 2, tz + j * SKY_PIXEL / 2) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+        trials = _around((ty, tz))
         strengths = np.sqrt(gain(trials))
         best = float(strengths.max())
         if best < 0.9 * self._threshold:
@@ -328,7 +330,7 @@ class _Search:
         """Why an excess is no source; None if it is one."""
         for reason, cause in (
             self._too_weak(place, strength, noise),
-            self._ghost(gain, place, strength),
+            self._ghost(gain, place, strength, others),
             self._part_of_known(place, others),
         ):
             if reason:
@@ -342,17 +344,22 @@ class _Search:
         return f"below the {needed:.1f} sigma that a place chosen freely needs there", None
 
     def _ghost(
-        self, gain: Callable[[Sequence[Tangents]], Array], place: Tangents, strength: float
+        self, gain: Callable[[Sequence[Tangents]], Array], place: Tangents, strength: float, others: Sequence[Tangents]
     ) -> tuple[str, Tangents | None]:
-        """Whether one of the eight places a mask period away explains the excess better."""
+        """Whether one of the eight places a mask period away explains the excess better, its position free as well."""
         inside = [g for g in _ghosts(place) if all(20 < pixel < 380 for pixel in tangents_to_pixel(*g))]
         if not inside:
             return "", None
-        weights = gain(inside) + 2 * np.array([self._log_prior(g) for g in inside])
-        best = int(weights.argmax())
-        if weights[best] <= strength**2 + 2 * self._log_prior(place):
+        trials = [trial for ghost in inside for trial in _around(ghost)]
+        gains = gain(trials)
+        weights = gains + 2 * np.array([self._log_prior(trial) for trial in trials])
+        best, own = int(weights.argmax()), strength**2 + 2 * self._log_prior(place)
+        if weights[best] < (1 - _PLACE_LOSS) * own:
             return "", None
-        return "a place one mask period away explains it better", inside[best]
+        ghost, _ = locate(self._model, trials[best], others, float(np.sqrt(gains[best])))
+        if gain([ghost])[0] + 2 * self._log_prior(ghost) <= own:
+            return "", None
+        return "a place one mask period away explains it better", ghost
 
     def _part_of_known(self, place: Tangents, others: Sequence[Tangents]) -> tuple[str, Tangents | None]:
         """Whether an excess is what an imperfect model leaves of a source, beside it or at its ghosts."""
@@ -380,6 +387,11 @@ class _Search:
 
 def _apart(a: Tangents, b: Tangents) -> float:
     return float(np.hypot(a[0] - b[0], a[1] - b[1]) / ARCMIN)
+
+
+def _around(place: Tangents) -> list[Tangents]:
+    """The place and its neighbours half a sky pixel away."""
+    return [(place[0] + i * SKY_PIXEL / 2, place[1] + j * SKY_PIXEL / 2) for i in (-1, 0, 1) for j in (-1, 0, 1)]
 
 
 def _ghosts(place: Tangents) -> list[Tangents]:
