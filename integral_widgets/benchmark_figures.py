@@ -35,7 +35,7 @@ def flux_report(rows: Sequence[FluxComparison], band: str) -> Figure:
     axes.set_yticks(place, [f"{row.name}, {row.true:.2f}" for row in known], fontsize=8)
     axes.axvline(1, color="grey", linewidth=0.8)
     axes.axvspan(0.95, 1.05, color="grey", alpha=0.15, label="5 %")
-    axes.set(xlabel=f"Measured / input, {band} keV", ylabel="Input [counts/s]")
+    axes.set(xlabel="Measured / input", ylabel="Input [counts/s]", title=f"Fluxes, {band} keV")
     axes.legend(loc="upper right")
     return figure
 
@@ -47,11 +47,12 @@ def peaks_report(curve: LightCurve, crab: Array, flares_mjd: Sequence[float]) ->
     figure = Figure(figsize=(9, 6), layout="constrained")
     time = curve.time_ijd + 51544.0
     error, width = np.abs(crab * curve.error / curve.rate), max(len(flares_mjd), 1)
-    whole: Any = figure.add_subplot(2, 1, 1)
+    grid = figure.add_gridspec(2, width)
+    whole: Any = figure.add_subplot(grid[0, :])
     whole.plot(time, crab, ".", markersize=2, color=_OURS)
     for number, flare in enumerate(flares_mjd):
         whole.axvline(flare, linestyle=":", linewidth=0.8, color=_MARK)
-        panel: Any = figure.add_subplot(2, width, width + 1 + number)
+        panel: Any = figure.add_subplot(grid[1, number])
         near = np.abs(time - flare) < 0.02
         panel.errorbar((time[near] - flare) * 86400, crab[near], error[near], fmt=".", color=_OURS, markersize=4)
         panel.axvline(0, linestyle=":", linewidth=0.8, color=_MARK)

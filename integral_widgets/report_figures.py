@@ -26,7 +26,7 @@ def sky_image_report(image: SkyImage, sources: Sequence[Source] = ()) -> Figure:
     shown = np.where(image.observed, image.significance, np.nan)
     drawn = axes.imshow(shown, origin="lower", cmap="inferno", vmin=-3, vmax=15)
     axes.coords.grid(color="white", alpha=0.3)
-    axes.set_title(f"Significance, {image.band} keV")
+    figure.suptitle(f"Significance, {image.band} keV")  # a title of the axes may meet the coordinates above them
     # On the coordinates, not on the axes: the pixel grid may be turned against the sky.
     for coordinate, label in zip(axes.coords, ("Right ascension [deg]", "Declination [deg]"), strict=True):
         coordinate.set_axislabel(label)
