@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.products.light_curve import LightCurve
@@ -21,7 +22,7 @@ PUBLISHED = {"2009": (1.694, 2.101, 2.064, 2.263), "2010": (1.686, 2.108, 2.065,
 
 def boxes(figure):
     """Boxes of all axes with their labels, as they are drawn."""
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()
     return [axes.get_tightbbox() for axes in figure.axes]
 
 
