@@ -1,5 +1,5 @@
 """The command ``integral-oda``, one module a group of commands."""
 
-from integral_oda.cli.command import app, main
+from integral_oda.cli.command import main, make_app
 
-__all__ = ["app", "main"]
+__all__ = ["main", "make_app"]

@@ -4,61 +4,72 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
 from integral_oda import __version__
-from integral_oda.cli.archive import archive_app, simulate_command
-from integral_oda.cli.benchmark import benchmark_app
-from integral_oda.cli.cache import cache_app
-from integral_oda.cli.calibrate import calibrate_app
-from integral_oda.cli.catalog import catalog_app
-from integral_oda.cli.compare import compare_command
-from integral_oda.cli.crate import rerun_command
-from integral_oda.cli.fit import fit_command
-from integral_oda.cli.image import image_command
-from integral_oda.cli.instrument import ic_app
-from integral_oda.cli.jobs import jobs_app
-from integral_oda.cli.light_curve import light_curve_command
-from integral_oda.cli.mosaic import mosaic_command
-from integral_oda.cli.osa import import_command, osa_app
-from integral_oda.cli.page import app_command
-from integral_oda.cli.quality import inspect_command
-from integral_oda.cli.serve import serve_command
-from integral_oda.cli.spectrum import spectrum_command
 from integral_oda.errors import IntegralOdaError
 
-__all__ = ["app", "main"]
+__all__ = ["main", "make_app"]
 
-app = typer.Typer(
-    help="INTEGRAL/ISGRI sky images, spectra and light curves.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    add_completion=False,
-)
-app.add_typer(archive_app, name="archive")
-app.add_typer(cache_app, name="cache")
-app.add_typer(calibrate_app, name="calibrate")
-app.add_typer(catalog_app, name="catalog")
-app.add_typer(jobs_app, name="jobs")
-app.add_typer(ic_app, name="ic")
-app.add_typer(benchmark_app, name="benchmark")
-app.add_typer(osa_app, name="osa")
-app.command("simulate")(simulate_command)
-app.command("image")(image_command)
-app.command("mosaic")(mosaic_command)
-app.command("lightcurve")(light_curve_command)
-app.command("spectrum")(spectrum_command)
-app.command("fit")(fit_command)
-app.command("inspect")(inspect_command)
-app.command("compare")(compare_command)
-app.command("import")(import_command)
-app.command("rerun")(rerun_command)
-app.command("app")(app_command)
-app.command("serve")(serve_command)
+_GROUPS = {
+    "archive": "archive:archive_app",
+    "cache": "cache:cache_app",
+    "calibrate": "calibrate:calibrate_app",
+    "catalog": "catalog:catalog_app",
+    "jobs": "jobs:jobs_app",
+    "ic": "instrument:ic_app",
+    "benchmark": "benchmark:benchmark_app",
+    "osa": "osa:osa_app",
+}
+_COMMANDS = {
+    "simulate": "archive:simulate_command",
+    "image": "image:image_command",
+    "mosaic": "mosaic:mosaic_command",
+    "lightcurve": "light_curve:light_curve_command",
+    "spectrum": "spectrum:spectrum_command",
+    "fit": "fit:fit_command",
+    "inspect": "quality:inspect_command",
+    "compare": "compare:compare_command",
+    "import": "osa:import_command",
+    "rerun": "crate:rerun_command",
+    "app": "page:app_command",
+    "serve": "serve:serve_command",
+}
+
+
+def make_app(asked: str = "") -> typer.Typer:
+    """The command line with all its commands, or with the one asked for: each takes time to make.
+
+    Parameters
+    ----------
+    asked : str
+        First word of the command line.
+    """
+    app = typer.Typer(
+        help="INTEGRAL/ISGRI sky images, spectra and light curves.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        add_completion=False,
+    )
+    app.callback()(top)
+    every = asked not in {**_GROUPS, **_COMMANDS}
+    for name, place in _GROUPS.items():
+        if every or name == asked:
+            app.add_typer(_found(place), name=name)
+    for name, place in _COMMANDS.items():
+        if every or name == asked:
+            app.command(name)(_found(place))
+    return app
+
+
+def _found(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"integral_oda.cli.{module}"), name)
 
 
 def _version(wanted: bool) -> None:
@@ -67,7 +78,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def top(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False) -> None:
     """INTEGRAL/ISGRI sky images, spectra and light curves."""
 
@@ -75,7 +85,7 @@ def top(version: Annotated[bool, typer.Option("--version", callback=_version, is
 def main() -> None:
     """Run the command; every error a user can meet is one line."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        sys.exit(make_app(*sys.argv[1:2])(standalone_mode=False) or 0)
     except IntegralOdaError as exc:
         _fail(str(exc), exc.exit_status)
     except (KeyboardInterrupt, typer.Abort):

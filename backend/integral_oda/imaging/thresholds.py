@@ -183,7 +183,7 @@ def refit_thresholds(thresholds: Thresholds, counts: Array) -> Thresholds:
     counts : ndarray
         ``(n_pixels, 25)``.
     """
-    model = rebinned(thresholds.turn_on * thresholds.background)
+    model = _rebinned_product(thresholds.turn_on, thresholds.background)
     prior = (thresholds.centre_kev, thresholds.width_kev, thresholds.sigma_kev)
     near = _near(*prior[:2])
     blocks = _log_posterior(counts, thresholds.amplitude(), model, prior, near)
@@ -215,19 +215,20 @@ class _Mixture:
 
     def improve(self, spectra: PixelSpectra, light: Array) -> None:
         """One round: thresholds given the spectra, then the spectra given how probable each threshold is."""
-        near, in_bins = _near(self.centre, self.width, _COARSE), self._turn_on_in_bins()
-        amplitude, of_tail = self._amplitude(light), np.zeros(spectra.counts.shape)
+        near = _near(self.centre, self.width, _COARSE)
+        in_bins, amplitude = self._turn_on_in_bins()[near], self._amplitude(light)
+        of_threshold = np.hstack([in_bins, self.tail / in_bins]).astype(np.float32)
         share, lit_share = np.zeros(len(THRESHOLD_GRID)), np.zeros((light.shape[1], len(THRESHOLD_GRID)))
-        on, first = np.zeros(spectra.counts.shape), 0
+        turned_on, first = np.zeros((len(light), of_threshold.shape[1])), 0
         for block in self._blocks(spectra, light, near):
             here = slice(first, first + len(block))
             probability = np.exp((block - block.max(axis=1, keepdims=True)).astype(np.float32))
             probability /= probability.sum(axis=1, keepdims=True)
             share[near] += probability.sum(axis=0)
             lit_share[:, near] += light[here].T @ probability
-            on[here] = probability @ in_bins[near]
-            of_tail[here] = probability @ (self.tail / in_bins[near])
+            turned_on[here] = probability @ of_threshold
             first += len(block)
+        on, of_tail = np.hsplit(turned_on, 2)
         self._measure_tail(spectra.counts, amplitude, on, of_tail)
         self._measure(spectra, light, on, share, lit_share)
         self.centre = float(share @ THRESHOLD_GRID / share.sum())
@@ -247,7 +248,7 @@ class _Mixture:
         return _amplitude(light, self.glow, self.background, SPECTRUM_EDGES, len(light))
 
     def _blocks(self, spectra: PixelSpectra, light: Array, near: NDArray[np.bool_]) -> Iterator[Array]:
-        model = rebinned(self._turn_on * self.background)
+        model = _rebinned_product(self._turn_on, self.background)
         return _log_posterior(
             spectra.counts, self._amplitude(light), model, (self.centre, self.width, self.sigma), near
         )
@@ -255,15 +256,16 @@ class _Mixture:
     def _measure_tail(self, counts: Array, amplitude: Array, on: Array, of_tail: Array) -> None:
         """Tail of the turn-on: counts that belong to it, weighed against those of the error function."""
         used = used_bins(self.centre, self.sigma)
-        full = (amplitude * rebinned(self.background))[:, used]
-        in_tail, all_counts = float((counts * of_tail)[:, used].sum()), float(counts[:, used].sum())
-        gained = float((full * (1 - on[:, used])).sum()) / (1 - self.tail)
+        in_tail = float(np.einsum("ij,ij->j", counts, of_tail)[used].sum())
+        all_counts = float(counts.sum(axis=0)[used].sum())
+        off = (amplitude.sum(axis=0) - np.einsum("ij,ij->j", amplitude, on)) * rebinned(self.background)
+        gained = float(off[used].sum()) / (1 - self.tail)
         half = (gained + all_counts) / 2
         root = half - np.sqrt(max(half**2 - gained * in_tail, 0.0))
         self.tail = float(np.clip(root / max(gained, 1e-9), 1e-4, _LARGEST_TAIL))
 
     def _turn_on_in_bins(self) -> Array:
-        full: Array = rebinned(self._turn_on * self.background) / rebinned(self.background)
+        full: Array = _rebinned_product(self._turn_on, self.background) / rebinned(self.background)
         return full
 
     def _measure(self, spectra: PixelSpectra, light: Array, on: Array, share: Array, lit_share: Array) -> None:
@@ -319,9 +321,7 @@ def _smooth(counts: Array, error: Array, reliable: NDArray[np.bool_]) -> Array:
 
     The most probable one, by Gauss-Newton steps.
     """
-    energy = CHANNELS + STEP_KEV / 2
-    powers = np.log(energy / _PIVOT_KEV) ** np.arange(3)[:, None]
-    crab = effective_area_cm2(energy) * energy**-CRAB_INDEX
+    powers, crab = _crab_and_bends()
     level = max(float(counts[reliable].sum()), 1e-3) / rebinned(crab)[reliable].sum()
     precision = np.array([0.0, _SLOPE_PRIOR**-2, _CURVATURE_PRIOR**-2])
     binned, weight, terms = len(CHANNELS[SPECTRUM_EDGES[-1] > CHANNELS]), error[reliable] ** -2, np.zeros(3)
@@ -335,6 +335,13 @@ def _smooth(counts: Array, error: Array, reliable: NDArray[np.bool_]) -> Array:
         terms = terms + np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
     spectrum: Array = level * crab * np.exp(np.clip(terms @ powers, -30, 30))
     return spectrum
+
+
+@lru_cache(maxsize=1)
+def _crab_and_bends() -> tuple[Array, Array]:
+    """Powers of the logarithm of energy, ``(3, 1970)``, and the spectrum of a Crab, ``(1970,)``, in channels."""
+    energy = CHANNELS + STEP_KEV / 2
+    return np.log(energy / _PIVOT_KEV) ** np.arange(3)[:, None], effective_area_cm2(energy) * energy**-CRAB_INDEX
 
 
 def _scaled_to(background: Array, in_bins: Array, reliable: NDArray[np.bool_]) -> Array:
@@ -358,6 +365,7 @@ def _amplitude(light: Array, glow: Array, background: Array, edges_kev: Array, n
     return amplitude
 
 
+@lru_cache(maxsize=2)
 def turn_on_table(sigma_kev: float, tail: float) -> Array:
     """Efficiency of the channels at each threshold of `THRESHOLD_GRID`, ``(233, 1970)``."""
     table: Array = tail + (1 - tail) * _error_functions(sigma_kev)
@@ -403,6 +411,12 @@ def _first_guess(total: Array) -> float:
 def rebinned(per_channel: Array) -> Array:
     """Sums over the bins of `SPECTRUM_EDGES`, along the last axis."""
     return _summed(per_channel[..., : np.searchsorted(CHANNELS, SPECTRUM_EDGES[-1])])
+
+
+def _rebinned_product(turn_on: Array, spectrum: Array) -> Array:
+    """`rebinned` of the product, worked out where there are bins."""
+    stop = int(np.searchsorted(CHANNELS, SPECTRUM_EDGES[-1]))
+    return rebinned(turn_on[:, :stop] * spectrum[:stop])
 
 
 def _summed(per_channel: Array) -> Array:

@@ -256,8 +256,8 @@ class _Pixels:
 
     def spectra(self, usable: NDArray[np.bool_]) -> PixelSpectra:
         """Spectra of some pixels."""
-        total = np.bincount(self._channel, usable.ravel().astype(float)[self._pixel], len(CHANNELS))
-        return PixelSpectra(self._cube[usable][:, 1:-1], total)
+        total = np.bincount(self._channel[usable.ravel()[self._pixel]], minlength=len(CHANNELS))
+        return PixelSpectra(self._cube[usable][:, 1:-1], total.astype(float))
 
     def probe(self, usable: NDArray[np.bool_], fitted: Thresholds) -> Shadowgram:
         """Shadowgram of a broad band that bright sources are found in."""
