@@ -236,10 +236,10 @@ class Explorer:
         self.form.set(**PRESETS[name].fields)
 
     def use_catalogue(self, catalogue: SourceCatalogue) -> None:
-        """Take a list of sources into the next products."""
+        """Make a list of sources those of the next products: they and no others are fitted."""
         self.out.mkdir(parents=True, exist_ok=True)
         path = write_sources(self.out / "selected.fits", catalogue)
-        self.form.set(catalog=self.form.uploads.keep("catalogue.fits", path.read_bytes()))
+        self.form.set(catalog=self.form.uploads.keep("catalogue.fits", path.read_bytes()), only_catalog=True)
 
     def show_job(self, name: str) -> None:
         """Bring a query of the user back, with its result or its progress."""

@@ -23,8 +23,8 @@ QueryType = TypeVar("QueryType", bound=Query)
 _SERVER_FILES = ("background", "index")
 """Fields that name files: a page must not read files of its server."""
 _SECOND_IN_ROW = ("DEC", "E2_keV", "T2", "max_pointings", "group")
-_FOLDED = ("catalog", "gti", "phase", "rate_range", "rate_bin", "more_bands", "binning", "bin_edges", "barycentre",
-           "bursts", "events", "fold", "period_search", "epoch_correction", "T_format", "seed", "readiness",
+_FOLDED = ("catalog", "only_catalog", "gti", "phase", "rate_range", "rate_bin", "more_bands", "binning", "bin_edges",
+           "barycentre", "bursts", "events", "fold", "period_search", "epoch_correction", "T_format", "seed", "readiness",
            "min_good_isgri", "min_ontime", "max_off_axis", "min_coded_fraction", "exclude", "engine_for", "osa_version",
            "osa_parameters")  # fmt: skip
 _SERVER_KEYS = ("theme", "template", "voila-theme", "voila-template")
@@ -52,6 +52,7 @@ class QueryForm:
                     made = CatalogInput(name, info, uploads) if name == "catalog" else FieldInput(name, info)
                     self.fields[name] = made
                     made.input.observe(self._changed, names="value")
+        self.fields["catalog"].input.observe(self._catalog_gone, names="value")
         self.on_change: Callable[[], None] = lambda: None
 
     def group(self, kind: type[BaseModel], title: str = "More") -> list[widgets.Widget]:
@@ -204,6 +205,11 @@ class QueryForm:
         if name == "bands":
             return tuple(parse_band(part.strip()) for part in text.split(","))
         return text
+
+    def _catalog_gone(self, change: Any) -> None:
+        """Without a list there are no sources to be the only ones."""
+        if not change["new"]:
+            self.fields["only_catalog"].put("false")
 
     def _changed(self, _: Any) -> None:
         self._check()

@@ -28,6 +28,7 @@ HINTS = {
     "RA": "degrees (J2000), in place of a name; with the declination",
     "DEC": "degrees (J2000), in place of a name; with the right ascension",
     "catalog": "adds to the built-in catalogue; FITS, ECSV with name, ra, dec, ds9 regions or the online system's JSON",
+    "only_catalog": "fit the sources of the list alone: none of the built-in catalogue, no new ones",
     "bands": "such as 28-80, or 20-40, 40-80; 15 to 1000 keV in steps of 0.5",
     "gti": "such as 2022-10-12T15:20:00,2022-10-12T15:40:00 (UTC), IJD or MJD; several with semicolons",
     "phase": "such as 59864.5,3.245,0.4,0.6; epoch in MJD, period in s",

@@ -258,6 +258,8 @@ class Query(EngineChoice, PointingQuery):
         Position asked for, degrees (FK5, J2000), in place of a name.
     catalog : Path or None
         Sources (FITS, or ECSV with name, ra, dec) that are added to the built-in catalogue.
+    only_catalog : bool
+        Whether ``catalog`` is all there is: the built-in catalogue adds none and no new source is sought.
     gti : tuple of tuple of float
         Intervals, IJD, that the good time of each window is cut to; all of it if there is none.
     phase : tuple of float or None
@@ -273,6 +275,7 @@ class Query(EngineChoice, PointingQuery):
     RA: float | None = Field(None, title="Right ascension [deg]", ge=0, lt=360, allow_inf_nan=False)
     DEC: float | None = Field(None, title="Declination [deg]", ge=-90, le=90, allow_inf_nan=False)
     catalog: Path | None = Field(None, title="Source catalogue")
+    only_catalog: bool = Field(False, title="These sources only")
     gti: GoodTimes = Field((), title="Good time START,STOP")
     phase: Phase | None = Field(None, title="Phase EPOCH,PERIOD,START,STOP")
     rate_range: RateRange | None = Field(None, title="Rates LOW,HIGH [counts/s]")
@@ -283,6 +286,12 @@ class Query(EngineChoice, PointingQuery):
         somewhere = self.src_name is not None or (self.RA is not None and self.DEC is not None)
         if not self.scw_list and not (self.T1 is not None and somewhere):
             raise ValueError("scw_list is needed, or T1 and T2 with src_name or RA and DEC")
+        return self
+
+    @model_validator(mode="after")
+    def _only_something(self) -> Self:
+        if self.only_catalog and self.catalog is None:
+            raise ValueError("only_catalog needs the sources that are meant: catalog")
         return self
 
     @model_validator(mode="after")

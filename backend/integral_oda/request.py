@@ -76,7 +76,8 @@ def prepare(query: Query, archive: Path | None, listener: Listener, *, strict: b
 
         query, plan = select_windows(query, root, Target(*asked))
     selection = _select(query, root, listener, strict=strict)
-    subject = _Subject(selection.archive, selection.used, known, asked, _time_selection(query, asked))
+    time = _time_selection(query, asked)
+    subject = _Subject(selection.archive, selection.used, known, asked, time, query.only_catalog)
     target = _GRAPHS[type(query)](query, subject)
     parameters = {**target.parameters, "query": _canonical(query, subject)}
     return Request(query, selection, replace(target, parameters=parameters), plan)
@@ -85,6 +86,7 @@ def prepare(query: Query, archive: Path | None, listener: Listener, *, strict: b
 def _canonical(query: Query, subject: _Subject) -> dict[str, Any]:
     """What was asked, the same however it was said: it is written into the product, and is part of its key."""
     unsaid = {"catalog", "background", *PointingQuery.model_fields} | (set() if query.rate_range else {"rate_bin"})
+    unsaid |= set() if query.only_catalog else {"only_catalog"}
     values = query.model_dump(mode="json", exclude=unsaid)
     if query.src_name is not None and subject.asked is not None:
         values["src_name"] = subject.asked[0]
@@ -193,15 +195,19 @@ class _Subject:
     known: Sequence[CatalogSource]
     asked: Position | None
     time: TimeSelection
+    only: bool = False
 
     @property
-    def extra(self) -> list[Position]:
+    def extra(self) -> Sequence[Position]:
         """The user's sources."""
-        return [(s.name, s.ra_deg, s.dec_deg) for s in self.known]
+        from integral_oda.engines.native.graph import OnlyThese
+
+        places = [(s.name, s.ra_deg, s.dec_deg) for s in self.known]
+        return OnlyThese(places) if self.only else places
 
 
 def _image(query: ImageQuery, subject: _Subject) -> Node:
-    from integral_oda.engines.native.graph import image_graph
+    from integral_oda.engines.native.graph import NONE_FOUND, image_graph
 
     asked = [] if subject.asked is None else [subject.asked]
     at = [*asked, *(parse_position(text, subject.known, subject.archive.root) for text in query.at)]
@@ -211,6 +217,7 @@ def _image(query: ImageQuery, subject: _Subject) -> Node:
     if query.engine == "mmoda":
         return _remote(query, subject, subject.extra).image(bands, threshold, at)
     maps = _background_maps(query, bands)
+    threshold = NONE_FOUND if query.only_catalog else threshold
     return image_graph(subject.archive, subject.windows, bands, threshold, subject.extra, at, subject.time, maps)
 
 
@@ -299,6 +306,10 @@ def refuse_engine(query: Query) -> None:
         raise RequestError("method", query.method, f"the engine {query.engine} has the method fit")
     if getattr(query, "background", None) is not None:
         raise RequestError("background", query.background, "only the engine native takes background maps")  # type: ignore[attr-defined]
+    if query.only_catalog and query.engine == "osa":
+        raise RequestError(
+            "only_catalog", True, "leave it out: OSA adds sources of the reference catalogue to any list"
+        )
     for name in ("phase", "rate_range", *(["gti"] if query.engine == "mmoda" else [])):
         if getattr(query, name):
             raise RequestError(name, getattr(query, name), "only the engine native takes it; the engine osa takes gti")

@@ -214,7 +214,9 @@ def test_the_edited_list_goes_into_the_next_products(app):
     assert app.light_curve.summary["query"]["catalog"].endswith("catalogue.fits")
     app.query.src_name = ""
     app.run("lightcurve")
-    assert "My <source>" in {curve.name for curve in app.light_curve.curves}
+    assert {curve.name for curve in app.light_curve.curves} == {"My <source>"}
+    app.query.catalog = ""
+    assert app.query.only_catalog == "false"
     assert "<source>" not in page(app).replace("&lt;source&gt;", "")
 
 

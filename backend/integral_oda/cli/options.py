@@ -82,6 +82,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write summary.json to stan
 Strict = Annotated[bool, typer.Option("--strict", help="Fail where a science window would be left out.")]
 JobCount = Annotated[int | None, typer.Option("--jobs", help="Processes to work with, on a cluster of this machine.")]
 Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Dask scheduler to work with, tcp://HOST:PORT.")]
+OnlyCatalog = Annotated[
+    bool, typer.Option("--only-catalog", help="Fit the sources of --catalog alone: no built-in ones, no new ones.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Work in the background; see `integral-oda jobs`.")]
 Crate = Annotated[bool, typer.Option("--crate", help="Make the output folder an RO-Crate that can be rerun.")]
@@ -124,6 +127,7 @@ _QUERY_NAMES = {"source": "src_name", "ra": "RA", "dec": "DEC", "t1": "T1", "t2"
 class Selection(Pointings):
     """Which source, which science windows and which time of theirs a query is about."""
 
+    only_catalog: OnlyCatalog = False
     gti: GoodTime = None
     phase: Phase = None
     rate_range: RateRange = None
@@ -138,6 +142,7 @@ class Selection(Pointings):
         """The options as a query's parameters."""
         return {
             **super().parameters,
+            "only_catalog": self.only_catalog,
             "gti": good_time(self.gti),
             "phase": self.phase,
             "rate_range": self.rate_range,

@@ -129,6 +129,7 @@ class Parameters(BaseModel):
         None, title="catalogue of sources"
     )
     catalog_selected_objects: str | None = Field(None, title="rows of the catalogue that are meant", max_length=10_000)
+    only_catalog: bool = Field(False, title="fit the sources of the catalogue alone")
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Parameters:

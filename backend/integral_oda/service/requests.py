@@ -69,7 +69,8 @@ def build_query(parameters: Parameters, windows: Sequence[str], sources: Sequenc
         Folder for catalogue files.
     """
     catalog = keep_catalogue(catalogues, sources) if sources else None
-    return _BUILDERS[type(parameters)](parameters, {"scw_list": tuple(windows), "catalog": catalog})
+    shared = {"scw_list": tuple(windows), "catalog": catalog, "only_catalog": parameters.only_catalog}
+    return _BUILDERS[type(parameters)](parameters, shared)
 
 
 def _image(parameters: ImageParameters, shared: Mapping[str, Any]) -> Query:

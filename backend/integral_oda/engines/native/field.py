@@ -148,7 +148,8 @@ class CatI:
         attitude = Attitude.from_keywords(events.header)
         extra = [CatalogSource(name, ra, dec) for name, ra, dec in parameters.get("extra", [])]
         ra, dec = attitude.axis()
-        near = sources_near(ra, dec, FIELD_RADIUS_DEG, [*extra, *reference_catalogue()])
+        known = () if parameters.get("only") else reference_catalogue()
+        near = sources_near(ra, dec, FIELD_RADIUS_DEG, [*extra, *known])
         ordered = sorted(near, key=lambda s: (s not in extra, -np.nan_to_num(s.flux_20_40_mcrab), s.name))
         kept: list[CatalogSource] = []
         for source in ordered:

@@ -41,7 +41,7 @@ class Mosaic:
             return replace(total.lone, left_out=total.left_out)
         images = [_image(total, k, parameters["tangent"]) for k in range(len(total.bands))]
         extra = [CatalogSource(*place) for place in parameters["extra"]]
-        catalogue = [*extra, *reference_catalogue()]
+        catalogue = extra if parameters.get("only") else [*extra, *reference_catalogue()]
         found = find_sources(images, parameters["threshold"], catalogue, parameters["at"])
         sources = [_with_systematic(source, total.windows) for source in found.sources]
         noise = _with_null(found.noise, total.windows)

@@ -22,7 +22,9 @@ from integral_oda.workflow.graph import Node, gather_as_tree
 
 __all__ = [
     "EVERYTHING",
+    "NONE_FOUND",
     "Curves",
+    "OnlyThese",
     "TimeSelection",
     "background_graph",
     "gathered_images",
@@ -45,6 +47,8 @@ WIDEST_MOSAIC_DEG = 50.0
 RATE_BAND = EnergyBand(28.0, 80.0)
 """Band of the rates that a time selection of spectra goes by."""
 _NO_NEW_SOURCES = 100.0
+NONE_FOUND = 1e6
+"""Significance that no excess has: where the user's sources are all there is."""
 
 _NATIVE = "integral_oda.engines.native"
 COR = DeclaredStep("COR", "5", f"{_NATIVE}.events:Cor")
@@ -111,6 +115,15 @@ class TimeSelection:
 EVERYTHING = TimeSelection()
 
 
+class OnlyThese(tuple[Position, ...]):
+    """Sources of the user that are all there is: the reference catalogue adds none."""
+
+
+def _only(extra: Sequence[Position]) -> dict[str, bool]:
+    """Parameter of the steps that read the reference catalogue."""
+    return {"only": True} if isinstance(extra, OnlyThese) else {}
+
+
 def image_graph(
     archive: Archive,
     windows: Sequence[str],
@@ -165,7 +178,8 @@ def gathered_images(
     if len(images) == 1:
         return _node(MOSAIC, "all", {}, images)
     where = {"tangent": _tangent_point({scw: _axis_of(archive, scw) for scw in (image.scope for image in images)})}
-    search = {"threshold": threshold, "extra": [list(p) for p in extra], "at": [list(p) for p in at]}
+    places = {"extra": [list(p) for p in extra], "at": [list(p) for p in at]}
+    search = {"threshold": threshold, **places, **_only(extra)}
     return gather_as_tree(
         images,
         lambda some: _node(MOSAIC_SUM, "all", where, some),
@@ -465,7 +479,8 @@ def _window_nodes(
     gti = _node(GTI, scw, good_time, [cor, *states], _of(known, "ic_bti"))
     dead_file = archive.find(scw, "isgri_dead.fits")
     dead = _node(DEAD, scw, {}, [cor, gti], {"dead": dead_file} if dead_file else {})
-    field = _node(CAT_I, scw, {"extra": [list(p) for p in _in_field(archive, scw, extra)]}, [cor])
+    listed = [list(p) for p in _in_field(archive, scw, extra)]
+    field = _node(CAT_I, scw, {"extra": listed, **_only(extra)}, [cor])
     efficiency = _node(EFFI, scw, {}, [cor, gti, dead, field])
     return {"events": [cor, gti, dead, efficiency], "field": field, "files": known, "background": None}
 
