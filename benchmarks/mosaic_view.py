@@ -146,7 +146,7 @@ def slider_times(browser: Any, archive: Path, store: Path, repeats: int) -> dict
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.goto(url)
         page.locator(".oda-image .noUi-handle").first.wait_for(timeout=120_000)
-        page.wait_for_timeout(20_000)  # until the bands nearby are prepared
+        page.wait_for_timeout(30_000)  # until other bands are prepared
         handle = page.locator(".oda-image .noUi-handle").nth(1)
         handle.focus()
         # Always on to a band that was not shown before.

@@ -24,9 +24,9 @@ _SERVER_FILES = ("background", "index")
 """Fields that name files: a page must not read files of its server."""
 _SECOND_IN_ROW = ("DEC", "E2_keV", "T2", "max_pointings", "group")
 _FOLDED = ("catalog", "only_catalog", "gti", "phase", "rate_range", "rate_bin", "more_bands", "binning", "bin_edges",
-           "barycentre", "bursts", "events", "fold", "period_search", "epoch_correction", "T_format", "seed", "readiness",
-           "min_good_isgri", "min_ontime", "max_off_axis", "min_coded_fraction", "exclude", "engine_for", "osa_version",
-           "osa_parameters")  # fmt: skip
+           "barycentre", "bursts", "events", "fold", "period_search", "epoch_correction", "T_format", "seed",
+           "readiness", "min_good_isgri", "min_ontime", "max_off_axis", "min_coded_fraction", "exclude", "engine_for",
+           "osa_version", "osa_parameters")  # fmt: skip
 _SERVER_KEYS = ("theme", "template", "voila-theme", "voila-template")
 _SPELLED = {"band": "bands"}
 _WINDOWS = ("scw_list", "T1", "T2")

@@ -283,6 +283,17 @@ def _quality(query: QualityQuery, subject: _Subject) -> Node:
     return quality_graph(subject.archive, subject.windows[0], query.energy_bands, subject.extra, subject.time)
 
 
+def _refuse_selection(query: Query) -> None:
+    """Refuse a choice of sources or times that the engine osa or mmoda cannot make."""
+    if query.only_catalog and query.engine == "osa":
+        raise RequestError(
+            "only_catalog", True, "leave it out: OSA adds sources of the reference catalogue to any list"
+        )
+    for name in ("phase", "rate_range", *(["gti"] if query.engine == "mmoda" else [])):
+        if getattr(query, name):
+            raise RequestError(name, getattr(query, name), "only the engine native takes it; the engine osa takes gti")
+
+
 def refuse_engine(query: Query) -> None:
     """Refuse an engine that is not there or cannot do what is asked.
 
@@ -306,13 +317,7 @@ def refuse_engine(query: Query) -> None:
         raise RequestError("method", query.method, f"the engine {query.engine} has the method fit")
     if getattr(query, "background", None) is not None:
         raise RequestError("background", query.background, "only the engine native takes background maps")  # type: ignore[attr-defined]
-    if query.only_catalog and query.engine == "osa":
-        raise RequestError(
-            "only_catalog", True, "leave it out: OSA adds sources of the reference catalogue to any list"
-        )
-    for name in ("phase", "rate_range", *(["gti"] if query.engine == "mmoda" else [])):
-        if getattr(query, name):
-            raise RequestError(name, getattr(query, name), "only the engine native takes it; the engine osa takes gti")
+    _refuse_selection(query)
     bands = getattr(query, "bands", None) or ((getattr(query, "E1_keV", 15.0), getattr(query, "E2_keV", 800.0)),)
     if max(e2 for _, e2 in bands) > HIGHEST_OSA_ENERGY_KEV:
         raise RequestError(
