@@ -39,7 +39,8 @@ Plane = Literal["significance", "intensity", "exposure", "sensitivity"]
 ColourMap = Literal["Inferno", "Viridis", "Cividis", "Greys", "Turbo"]
 
 MAX_IMAGE_PIXELS = 2**20
-MAX_HOVER_PIXELS = 2**18
+MAX_HOVER_PIXELS, COARSE_HOVER_PIXELS = 2**18, 2**17
+"""As many pixels' values as the pointer reads one by one; of a larger image so many blocks."""
 _CLOSEST_TICKS = 8.0
 _SMALLEST_REGION = 2.0
 GRID_COLOUR = "#d8d8d8"
@@ -362,7 +363,8 @@ def _round_ticks(low: float, high: float) -> list[float]:
 
 def _pointer_values(image: SkyImage) -> dict[str, list[NDArray[np.float32]]]:
     """Floats for the pointer, coarser than the image if that is large; the kernel keeps the full ones."""
-    at = display.peak_pixels(_significance(image), MAX_HOVER_PIXELS)
+    whole = image.significance.size <= MAX_HOVER_PIXELS
+    at = display.peak_pixels(_significance(image), MAX_HOVER_PIXELS if whole else COARSE_HOVER_PIXELS)
     position = image.position_of(at[1], at[0])
     with np.errstate(invalid="ignore"):
         error = np.sqrt(image.variance[at])

@@ -89,7 +89,8 @@ def with_zip(files: Sequence[Path], path: Path) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+        # Not compressed: floats hardly shrink, and the page would wait for it.
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
             for file in files:
                 packed.write(file, file.name)
     except OSError as exc:
