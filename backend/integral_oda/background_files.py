@@ -9,7 +9,7 @@ from pathlib import Path
 from integral_oda.errors import RequestError
 from integral_oda.instrument.energy import EnergyBand
 
-__all__ = ["EPOCH_REVOLUTIONS", "check_folder", "find_map", "map_name"]
+__all__ = ["EPOCH_REVOLUTIONS", "bands_of_maps", "check_folder", "find_map", "map_name"]
 
 EPOCH_REVOLUTIONS = 30
 """Windows further apart (some 80 days) are of different epochs: thresholds and pixels change."""
@@ -36,6 +36,12 @@ def find_map(folder: Path, band: EnergyBand, scw: str) -> Path | None:
     return None if nearest is None else nearest[1]
 
 
+def bands_of_maps(folder: Path) -> list[EnergyBand]:
+    """Bands that a folder has maps of, from the lowest on."""
+    names = (_NAME.fullmatch(path.name) for path in folder.glob("isgri_background_*.fits"))
+    return sorted({EnergyBand(float(m[1]), float(m[2])) for m in names if m})
+
+
 def check_folder(folder: Path, bands: Iterable[EnergyBand]) -> None:
     """Refuse a folder that has no map of a band at all.
 
@@ -44,11 +50,10 @@ def check_folder(folder: Path, bands: Iterable[EnergyBand]) -> None:
     RequestError
         Naming the bands that there are.
     """
-    names = [m for path in sorted(folder.glob("isgri_background_*.fits")) if (m := _NAME.fullmatch(path.name))]
-    known = {EnergyBand(float(m[1]), float(m[2])) for m in names}
+    known = bands_of_maps(folder)
     if not known:
         raise RequestError("background", folder, "a folder with maps of `integral-oda calibrate background`")
     missing = [band for band in bands if band not in known]
     if missing:
-        there = ", ".join(map(str, sorted(known)))
+        there = ", ".join(map(str, known))
         raise RequestError("background", folder, f"a map of {missing[0]} keV; the folder has {there}")

@@ -452,7 +452,7 @@ class LightCurveQuery(MappedQuery):
         return ways.get(self.binning, {})
 
 
-class SpectrumQuery(Query):
+class SpectrumQuery(MappedQuery):
     """Spectra of one source, or of every source of the field, with their responses.
 
     Attributes

@@ -274,7 +274,8 @@ def _spectrum(query: SpectrumQuery, subject: _Subject) -> Node:
         wanted = [*subject.extra, *([] if subject.asked is None else [subject.asked])]
         return _remote(query, subject, wanted).spectra(edges, query.group, subject.asked)
     graph = spectrum_graph if query.method == "fit" else mosaic_spectrum_graph
-    return graph(subject.archive, subject.windows, edges, query.group, subject.asked, subject.extra, subject.time)
+    of = (subject.asked, subject.extra, subject.time, _background_maps(query, ()))
+    return graph(subject.archive, subject.windows, edges, query.group, *of)
 
 
 def _quality(query: QualityQuery, subject: _Subject) -> Node:

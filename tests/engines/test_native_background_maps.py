@@ -15,7 +15,7 @@ from integral_oda.engines.native.background_maps import FEWEST_WINDOWS, Back
 from integral_oda.errors import RequestError
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.products.background_map import BackgroundMap, read_background_map, write_background_map
-from integral_oda.query import BackgroundQuery, ImageQuery, LightCurveQuery
+from integral_oda.query import BackgroundQuery, ImageQuery, LightCurveQuery, SpectrumQuery
 from integral_oda.simulation.recipe import make_recipe
 from integral_oda.simulation.window import simulate
 
@@ -172,3 +172,17 @@ def test_a_map_comes_back_as_it_was_written(tmp_path):
     read = read_background_map(tmp_path / "map.fits")
     assert (read.band, read.scw) == (made.band, made.scw)
     assert all(np.array_equal(getattr(read, f.name), getattr(made, f.name)) for f in fields(BackgroundMap)[2:])
+
+
+def test_spectra_take_the_map_that_is_near_in_energy(archive, store, maps):
+    fluxes, errors = [], []
+    for background in (maps, None):
+        query = SpectrumQuery(scw_list=archive[1][:1], src_name="Crab", channels=16, background=background)
+        files = {path.name: path for path in analyse(query, archive[0], store).files}
+        bounds = fits.getdata(files["isgri_rmf_Crab.fits"], "EBOUNDS")
+        inside = (bounds["E_MIN"] >= 28) & (bounds["E_MAX"] <= 81)
+        fluxes.append(fits.getdata(files["isgri_spectrum_Crab.fits"], 1)["RATE"][inside].sum())
+        covariance = fits.getdata(files["isgri_spectrum_Crab.fits"], "COVARIANCE")
+        errors.append(covariance[np.ix_(inside, inside)].sum() ** 0.5)
+    assert errors[0] < errors[1]
+    assert 0 < abs(fluxes[0] - fluxes[1]) < 2 * errors[1]

@@ -5,6 +5,7 @@ import pytest
 
 from integral_oda.imaging.efficiency import channel_model, measure_pliancy
 from integral_oda.imaging.thresholds import CHANNELS, SPECTRUM_EDGES, PixelSpectra, Thresholds, refit_thresholds
+from integral_oda.imaging.uniformity import Template
 from integral_oda.instrument.detector import OPEN_PIXELS, active_pixels
 from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.spectra.extraction import DetectorPlane, IlluminationTable, fit_channels, fit_structure
@@ -75,6 +76,23 @@ def test_background_comes_back(trials):
     usable = active_pixels() & (rng.random(active_pixels().shape) > 0.03)
     expected = channel_model(known_thresholds(usable, rng, centre=10.0), EDGES).background.sum(axis=0) / LIVE_S
     assert np.mean([fit.background for fit in trials], axis=0) == pytest.approx(expected, rel=0.01)
+
+
+def test_structure_that_is_known_is_taken_from_the_channels():
+    rng = np.random.default_rng(5)
+    usable = active_pixels()
+    thresholds = known_thresholds(usable, rng, centre=10.0)
+    structure = rng.normal(0, 0.15, int(usable.sum()))
+    counts = rng.poisson(channel_model(thresholds, EDGES).background * (1 + structure[:, None]))
+    plane = DetectorPlane(usable, counts, EDGES, thresholds, np.where(active_pixels(), LIVE_S, 0.0))
+    table = IlluminationTable(lambda energy: pifs(usable, energy))
+    relative, nothing = np.zeros(usable.shape), np.zeros(usable.shape)
+    relative[usable] = structure
+    known = Template(relative, nothing[None][:0], nothing, 0.0, 28.0, 80.0, "other windows")
+    plain, better = (fit_structure(plane, slice(0, 7), table, template) for template in (None, known))
+    assert better.shared_variance.max() < 0.3 * plain.shared_variance.min()
+    assert better.relative == pytest.approx(structure.clip(-0.5, 0.5), abs=0.05)
+    assert np.corrcoef(plain.relative, structure)[0, 1] < 0.9
 
 
 def test_thresholds_fitted_to_the_same_counts_do_not_take_the_source():

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from integral_oda.cli.options import Selection, with_shared_options
+from integral_oda.cli.options import BackgroundMaps, Selection, with_shared_options
 from integral_oda.cli.way import Way
 
 __all__ = ["spectrum_command"]
@@ -30,11 +30,15 @@ def spectrum_command(
     group: Annotated[
         float, typer.Option("--group", help="Significance that GROUPING gives every bin; 0 leaves channels alone.")
     ] = 0.0,
+    background: BackgroundMaps = None,
 ) -> None:
     """Make spectra with their responses: of one source, or of every source of the field."""
     from integral_oda.query import SpectrumQuery, make_query
 
-    query = make_query(SpectrumQuery, channels=_channels(channels), method=method, group=group, **selection.parameters)
+    query = make_query(
+        SpectrumQuery, channels=_channels(channels), method=method, group=group, background=background,
+        **selection.parameters,
+    )  # fmt: skip
     summary = way.carry_out(query)
     if summary and not way.as_json:
         for name in summary["files"]:

@@ -25,6 +25,7 @@ from integral_oda.imaging.efficiency import (
 from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
 from integral_oda.imaging.thresholds import Thresholds
+from integral_oda.imaging.uniformity import Template, apply_templates
 from integral_oda.instrument.detector import OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.response import CRAB_INDEX, effective_area_cm2
@@ -166,7 +167,9 @@ class ChannelFit:
     efficiency: Array
 
 
-def fit_structure(plane: DetectorPlane, channels: slice, illumination: IlluminationTable) -> BandStructure:
+def fit_structure(
+    plane: DetectorPlane, channels: slice, illumination: IlluminationTable, known: Template | None = None
+) -> BandStructure:
     """Fit sources and structure of the background in a broad band together.
 
     Parameters
@@ -176,17 +179,22 @@ def fit_structure(plane: DetectorPlane, channels: slice, illumination: Illuminat
         Of the band.
     illumination : IlluminationTable
         Of all sources.
+    known : Template, optional
+        Structure that other windows show; what is left of the band's own is fitted beside it.
     """
-    shadowgram = plane.shadowgram(channels)
-    design = illumination.shadows(shadowgram, _mean_energy(plane.band(channels)))
+    shadowgram, band = plane.shadowgram(channels), plane.band(channels)
+    design = illumination.shadows(shadowgram, _mean_energy(band))
     shadowgram = _with_source_noise(shadowgram, design)
+    if known is not None:
+        shadowgram = apply_templates(shadowgram, [known], design, band, np.zeros((0, 2)))
+    told = shadowgram.flat(shadowgram.template) if shadowgram.template.size else 0.0
     covariance = Covariance(shadowgram, fit_widths(shadowgram, design, rounds=1))
     fluxes, errors = covariance.fit(shadowgram.excess, design)
     structure = covariance.structure(shadowgram.excess - design @ fluxes)
     answer = np.maximum(shadowgram.flat(shadowgram.background_response), _LEAST_VARIANCE)
     _, alone = Covariance(shadowgram, StructureWidths()).fit(shadowgram.excess, design)
     shared = np.clip(np.diag(errors) - np.diag(alone), 0.0, None)
-    relative = np.clip(structure / answer, -_LARGEST_STRUCTURE, _LARGEST_STRUCTURE)
+    relative = np.clip((structure + told) / answer, -_LARGEST_STRUCTURE, _LARGEST_STRUCTURE)
     return BandStructure(channels.start, channels.stop, relative, fluxes, shared)
 
 

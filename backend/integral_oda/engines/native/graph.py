@@ -13,7 +13,7 @@ from integral_oda.archive.calibration import calibration_files
 from integral_oda.archive.events import ATTITUDE_KEYWORDS
 from integral_oda.archive.fits_table import find_header
 from integral_oda.archive.tree import Archive
-from integral_oda.background_files import find_map
+from integral_oda.background_files import bands_of_maps, find_map
 from integral_oda.engines.native import ENGINE, ENGINE_VERSION
 from integral_oda.engines.steps import DeclaredStep
 from integral_oda.errors import DataError, RequestError
@@ -244,11 +244,16 @@ def _binned(scw: str, base: Mapping[str, Any], band: EnergyBand) -> Node:
     neighbour = neighbour_band(band)
     if neighbour is not None:
         templates.append(_node(REF_I, scw, {"band": list(neighbour)}, [*base["events"], base["field"]], maps))
-    background = find_map(base["background"], band, scw) if base["background"] else None
-    if background is not None:
-        templates.append(_node(BACK, scw, {"scw": scw}, base["events"][:1], {"background": background}))
+    templates += _known_structure(scw, base, [band])
     inputs = [*base["events"], base["field"], *templates]
     return _node(BIN_I, scw, {"band": list(band)}, inputs, maps)
+
+
+def _known_structure(scw: str, base: Mapping[str, Any], bands: Sequence[EnergyBand]) -> list[Node]:
+    """Structure that other windows show in some bands, of those that there are maps of."""
+    maps = [find_map(base["background"], band, scw) for band in bands] if base["background"] else []
+    events = base["events"][:1]
+    return [_node(BACK, scw, {"scw": scw}, events, {"background": path}) for path in maps if path is not None]
 
 
 def background_graph(
@@ -370,12 +375,13 @@ def spectrum_graph(
     source: Position | None,
     extra: Sequence[Position] = (),
     time: TimeSelection = EVERYTHING,
+    background: Path | None = None,
 ) -> Node:
     """Node of the spectra of some windows, of one source or of all in the field.
 
     Parameters
     ----------
-    archive, windows, extra, time
+    archive, windows, extra, time, background
         As for `image_graph`.
     edges_kev : sequence of float
         Of the channels.
@@ -387,10 +393,11 @@ def spectrum_graph(
     asked = {"source": list(source) if source else None}
     spectra = []
     for scw in windows:
-        base = _selected_nodes(archive, scw, extra, time, RATE_BAND)
+        base = _selected_nodes(archive, scw, extra, time, RATE_BAND, background)
         cube = _node(BIN_S, scw, {}, base["events"])
-        background = _node(BKG_S, scw, asked, [*base["events"], base["field"], cube])
-        spectra.append(_node(SPE, scw, asked, [*base["events"], background, cube], _of(base["files"], "ic_effi")))
+        known = _known_structure(scw, base, bands_of_maps(background)) if background else []
+        structure = _node(BKG_S, scw, asked, [*base["events"], base["field"], cube, *known])
+        spectra.append(_node(SPE, scw, asked, [*base["events"], structure, cube], _of(base["files"], "ic_effi")))
     return packed_spectra(spectra, edges_kev, group, _response_files(archive, windows))
 
 
@@ -419,10 +426,12 @@ def mosaic_spectrum_graph(
     source: Position | None,
     extra: Sequence[Position] = (),
     time: TimeSelection = EVERYTHING,
+    background: Path | None = None,
 ) -> Node:
     """Node of the spectra from fluxes in the images of all channels; parameters as for `spectrum_graph`."""
     bands = [EnergyBand(float(a), float(b)) for a, b in pairwise(edges_kev)]
-    image = image_graph(archive, windows, bands, _NO_NEW_SOURCES, extra, [source] if source else (), time)
+    at = [source] if source else ()
+    image = image_graph(archive, windows, bands, _NO_NEW_SOURCES, extra, at, time, background)
     parameters = {"edges": list(edges_kev), "group": group, "source": list(source) if source else None}
     return _node(PACK_MSPE, "all", parameters, image.inputs, _response_files(archive, windows))
 

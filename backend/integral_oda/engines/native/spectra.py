@@ -17,6 +17,7 @@ from integral_oda.engines.native.field import DetectorEfficiency, FieldSources, 
 from integral_oda.engines.native.photometry import support_of
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
+from integral_oda.imaging.uniformity import Template
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.instrument.energy import ENERGY_RANGE_KEV, EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
@@ -40,6 +41,8 @@ STRUCTURE_EDGES_KEV = (15.0, 20.0, 28.0, 41.0, 60.5, 99.5, 139.5, 201.0, 502.0, 
 FITTED_SIGNIFICANCE = 3.0
 """Catalogue sources at least this significant in one of `PROBED_KEV` are fitted beside the one asked for."""
 LEAST_LIT_PIXELS = 1.0
+_SAME_STRUCTURE = 0.35
+"""Logarithm of the ratio of energies within which the structure of the background is the same but for its size."""
 PROBED_KEV = ((28.0, 60.5), (60.5, 201.0))
 """Bands in which it is seen which sources are fitted beside the one asked for."""
 
@@ -123,7 +126,7 @@ class BkgS:
 
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> FieldStructure:
         """Fit all sources first; where one is asked for, once more without those that do not show."""
-        events, good, dead, efficiency, field, cube = inputs
+        events, good, dead, efficiency, field, cube, *known = inputs
         plane = _plane(good, dead, efficiency, cube)
         asked = parameters.get("source")
         field = _with_asked(field, asked, Attitude.from_keywords(events.header))
@@ -136,7 +139,7 @@ class BkgS:
             significances = _significances(plane, field)
             pairs = zip(field.names, significances, strict=True)
             field = _chosen(field, [name == asked[0] or s >= FITTED_SIGNIFICANCE for name, s in pairs])
-        return _fitted(plane, field)
+        return _fitted(plane, field, known)
 
     def save(self, value: FieldStructure, folder: Path) -> None:
         """Write the maps."""
@@ -197,17 +200,28 @@ def _significances(plane: DetectorPlane, field: FieldSources) -> Array:
     return np.max([plain_significance(plane, band, table) for band in bands], axis=0)
 
 
-def _fitted(plane: DetectorPlane, field: FieldSources) -> FieldStructure:
-    """Structure of all bands; none where no channel of the band is extracted."""
+def _nearest(known: Sequence[Template], band: EnergyBand) -> Template | None:
+    """Known structure of the band, or of one whose energies are not far from it."""
+
+    def apart(template: Template) -> float:
+        return float(abs(np.log(template.e1_kev * template.e2_kev / (band.e1_kev * band.e2_kev))) / 2)
+
+    nearest = min(known, key=apart, default=None)
+    return nearest if nearest is not None and apart(nearest) < _SAME_STRUCTURE else None
+
+
+def _fitted(plane: DetectorPlane, field: FieldSources, known: Sequence[Template]) -> FieldStructure:
+    """Structure of all bands, with what is known of it; none where no channel of the band is extracted."""
     table = _illumination(field.tangents, plane.usable)
     lowest = lowest_extracted_kev(plane)
     cuts = _cuts(plane.edges_kev)
     bands = []
     for a, b in pairwise(cuts):
-        seen = plane.edges_kev[b] > lowest
-        bands.append(
-            fit_structure(plane, slice(a, b), table) if seen else no_structure(plane, slice(a, b), len(field.names))
-        )
+        channels = slice(a, b)
+        if plane.edges_kev[b] > lowest:
+            bands.append(fit_structure(plane, channels, table, _nearest(known, plane.band(channels))))
+        else:
+            bands.append(no_structure(plane, channels, len(field.names)))
     return FieldStructure(
         names=field.names,
         ra_deg=field.ra_deg,
