@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -70,11 +71,44 @@ def test_images_beside_tables_are_stepped_over(tmp_path):
     assert find_table(hdus, "T").column("A") == [5]
 
 
+@pytest.fixture(params=["isal", "zlib"])
+def unpacker(request, monkeypatch):
+    """Either library that gzip files are unpacked with."""
+    if request.param == "zlib":
+        monkeypatch.setitem(sys.modules, "isal", None)
+    else:
+        pytest.importorskip("isal", reason="isal is not built for this platform")
+
+
+@pytest.mark.usefixtures("unpacker")
 def test_every_member_of_a_gzip_file_counts(tmp_path, event_bytes):
     path = tmp_path / "members.fits.gz"
     half = len(event_bytes) // 2
     path.write_bytes(gzip.compress(event_bytes[:half]) + gzip.compress(event_bytes[half:]) + b"\0" * 100)
     assert [hdu.name for hdu in read_hdus(path)] == ["", "ISGR-EVTS-ALL", "IBIS-GNRL-GTI"]
+
+
+@pytest.mark.usefixtures("unpacker")
+@pytest.mark.parametrize("padding", [0, 7, 300_000])
+def test_large_members_are_unpacked_whole(tmp_path, padding):
+    path, plain = tmp_path / "large.fits.gz", tmp_path / "large.fits"
+    values = np.random.default_rng(2).integers(0, 9, 900_000)
+    fits.BinTableHDU.from_columns([fits.Column("A", "1K", array=values)], name="T").writeto(plain)
+    content = plain.read_bytes()
+    members = (gzip.compress(content[k : k + 2_000_000]) + b"\0" * padding for k in range(0, len(content), 2_000_000))
+    path.write_bytes(b"".join(members))
+    np.testing.assert_array_equal(find_table(read_hdus(path), "T").column("A"), values)
+
+
+@pytest.mark.usefixtures("unpacker")
+@pytest.mark.parametrize("kept", [0.3, 0.9, 0.99999])
+def test_a_gzip_file_cut_or_changed_anywhere_is_damaged(tmp_path, event_bytes, kept):
+    path, packed = tmp_path / "cut.fits.gz", gzip.compress(event_bytes)
+    place = int(kept * len(packed))
+    for content in (packed[:place], packed[:place] + bytes([packed[place] ^ 255]) + packed[place + 1 :]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"cut\.fits\.gz: truncated or damaged"):
+            read_hdus(path)
 
 
 def test_a_gzip_file_cut_between_its_members_is_truncated(tmp_path, event_bytes):

@@ -257,8 +257,9 @@ class _Pixels:
 
     def spectra(self, usable: NDArray[np.bool_]) -> PixelSpectra:
         """Spectra of some pixels."""
-        total = np.bincount(self._channel[usable.ravel()[self._pixel]], minlength=len(CHANNELS))
-        return PixelSpectra(self._cube[usable][:, 1:-1], total.astype(float))
+        number = (self._channel + 1) * usable.ravel()[self._pixel]  # 0 for those of other pixels
+        total = np.bincount(number, minlength=len(CHANNELS) + 1)[1:].astype(float)
+        return PixelSpectra(self._cube[usable][:, 1:-1], total)
 
     def probe(self, usable: NDArray[np.bool_], fitted: Thresholds) -> Shadowgram:
         """Shadowgram of a broad band that bright sources are found in."""
