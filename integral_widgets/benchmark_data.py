@@ -44,6 +44,7 @@ TWIN_WARNING = "A twin proves the chain of the analysis, not the sky."
 NOT_HERE = "INTEGRAL_ODA_TESTDATA names no folder that holds them"
 _COLOURS = {"twin": "#b45f06", "archive": "#0a7d2c", "mmoda": "#1f4e8c"}
 _MEGABYTE = 1024.0
+_STAMP_HEIGHT = 24
 
 
 @dataclass(frozen=True)
@@ -91,22 +92,24 @@ class BenchmarkData:
         """Figure as a PNG image; that of a twin says so itself."""
         from integral_widgets.report_figures import png
 
-        if self.origin == "twin":
-            figure.text(0.005, 0.995, "TWIN, simulated", color=_COLOURS["twin"], weight="bold", fontsize=8, va="top")
-        return png(figure)
+        return self._stamped(png(figure))
 
     def picture(self, path: str | Path) -> bytes:
         """PNG image of a file, such as that of a fit; that of a twin says so itself."""
+        return self._stamped(Path(path).read_bytes())
+
+    def _stamped(self, content: bytes) -> bytes:
+        if self.origin != "twin":
+            return content
         from io import BytesIO
 
-        from PIL import Image, ImageDraw
+        from PIL import Image, ImageDraw, ImageOps
 
-        with Image.open(path) as opened:
-            image = opened.convert("RGB")
-        if self.origin == "twin":
-            ImageDraw.Draw(image).text((6, 4), "TWIN, simulated", fill=_COLOURS["twin"], font_size=14)
+        with Image.open(BytesIO(content)) as image:
+            stamped = ImageOps.expand(image.convert("RGB"), (0, _STAMP_HEIGHT, 0, 0), "white")
+        ImageDraw.Draw(stamped).text((6, 4), "TWIN, simulated", fill=_COLOURS["twin"], font_size=14)
         buffer = BytesIO()
-        image.save(buffer, format="PNG")
+        stamped.save(buffer, format="PNG")
         return buffer.getvalue()
 
     def last_lines_html(self) -> str:
