@@ -107,6 +107,8 @@ def contour_figure(contours: Mapping[str, Any], best: Mapping[str, float], width
             legend_label=f"{line['sigma']:g} sigma",
         )
     plot.scatter([best[first]], [best[second]], marker="cross", size=14, color=MODEL_COLOUR, name="best")
+    plot.legend.orientation = "horizontal"
+    plot.add_layout(plot.legend[0], "above")  # inside it would hide the tip of a contour
     return plot
 
 

@@ -286,6 +286,7 @@ class Explorer:
         assert isinstance(catalog, CatalogInput)
         catalog.on_upload = self._as_catalogue
         keys = parse_qsl(query_string.removeprefix("?"), keep_blank_values=True)
+        self.other_theme = "light" if ("theme", "dark") in keys else "dark"
         wanted = [kind for name, text in keys if name == "product" for kind in text.split(",")]
         refused = self.form.read_query_string(urlencode([(n, text) for n, text in keys if n != "product"]))
         refused += [f"product = {kind}: one of {', '.join(KINDS)}" for kind in wanted if kind not in KINDS]
@@ -505,7 +506,11 @@ class Explorer:
     def _changed(self) -> None:
         if _has_address():
             address = html.escape("?" + self.form.query_string(), quote=True)
-            self.page.link.value = f"<a class='oda-download oda-link' href='{address}'>Link to this query</a>"
+            theme = html.escape(f"?{self.form.query_string()}&theme={self.other_theme}", quote=True)
+            self.page.link.value = (
+                f"<a class='oda-download oda-link' href='{address}'>Link to this query</a> "
+                f"<a class='oda-download oda-theme' href='{theme}'>{self.other_theme.capitalize()} page</a>"
+            )
 
     def tell(self, sentence: str) -> None:
         """Tell an error; what already stands beside its field is not said twice."""
