@@ -225,7 +225,7 @@ class _Mixture:
             probability = np.exp((block - block.max(axis=1, keepdims=True)).astype(np.float32))
             probability /= probability.sum(axis=1, keepdims=True)
             share[near] += probability.sum(axis=0)
-            lit_share[:, near] += light[here].T @ probability
+            lit_share[:, near] += light[here].T.astype(np.float32) @ probability
             turned_on[here] = probability @ of_threshold
             first += len(block)
         on, of_tail = np.hsplit(turned_on, 2)
@@ -240,17 +240,25 @@ class _Mixture:
         near = _near(self.centre, self.width)
         return _peaks(self._blocks(spectra, light, near), near)
 
-    @property
-    def _turn_on(self) -> Array:
-        return turn_on_table(self.sigma, self.tail)
+    def _in_bins(self) -> Array:
+        """Background in the bins of `SPECTRUM_EDGES` at each threshold, ``(233, 25)``."""
+        table = _rebinned_product(_error_functions(self.sigma), self.background)
+        return self.tail * rebinned(self.background) + (1 - self.tail) * table
+
+    def _turned_on(self, share: Array) -> Array:
+        """Turn-on of the channels summed over thresholds with the weights ``(..., 233)``; ``(..., 1970)``."""
+        everywhere, table = share.sum(axis=-1, keepdims=True), _error_functions(self.sigma)
+        turned_on = np.repeat(everywhere, len(CHANNELS), axis=-1)
+        bent = _channels_turning_on(self.sigma)
+        turned_on[..., :bent] = self.tail * everywhere + (1 - self.tail) * (share @ table[:, :bent])
+        return turned_on
 
     def _amplitude(self, light: Array) -> Array:
         return _amplitude(light, self.glow, self.background, SPECTRUM_EDGES, len(light))
 
     def _blocks(self, spectra: PixelSpectra, light: Array, near: NDArray[np.bool_]) -> Iterator[Array]:
-        model = _rebinned_product(self._turn_on, self.background)
         return _log_posterior(
-            spectra.counts, self._amplitude(light), model, (self.centre, self.width, self.sigma), near
+            spectra.counts, self._amplitude(light), self._in_bins(), (self.centre, self.width, self.sigma), near
         )
 
     def _measure_tail(self, counts: Array, amplitude: Array, on: Array, of_tail: Array) -> None:
@@ -265,12 +273,12 @@ class _Mixture:
         self.tail = float(np.clip(root / max(gained, 1e-9), 1e-4, _LARGEST_TAIL))
 
     def _turn_on_in_bins(self) -> Array:
-        full: Array = _rebinned_product(self._turn_on, self.background) / rebinned(self.background)
+        full: Array = self._in_bins() / rebinned(self.background)
         return full
 
     def _measure(self, spectra: PixelSpectra, light: Array, on: Array, share: Array, lit_share: Array) -> None:
         """Spectra from the counts, ``share`` of the pixels and of their light being at each threshold."""
-        turned_on = np.maximum(share @ self._turn_on, 1e-9)
+        turned_on = np.maximum(self._turned_on(share), 1e-9)
         seen = turned_on / share.sum() > _LEAST_ON
         left = spectra.total
         if light.shape[1]:
@@ -279,7 +287,7 @@ class _Mixture:
             doubt = np.hypot(_SHAPE_DOUBT, _THRESHOLD_DOUBT_KEV * _relative_slope(on))
             errors = np.hypot(errors, doubt * np.abs(glow))
             self.glow = np.stack([_smooth(*one, reliable) for one in zip(glow, errors, strict=True)])
-            left = left - (self.glow * (lit_share @ self._turn_on)).sum(axis=0)
+            left = left - (self.glow * self._turned_on(lit_share)).sum(axis=0)
             left = np.maximum(left, _LEAST_BACKGROUND * spectra.total)
         background = left / turned_on
         if light.shape[1]:
@@ -378,6 +386,12 @@ def _error_functions(sigma_kev: float) -> Array:
     return table
 
 
+@lru_cache(maxsize=2)
+def _channels_turning_on(sigma_kev: float) -> int:
+    """Number of channels that are not wholly on at every threshold of the grid."""
+    return int(np.flatnonzero(_error_functions(sigma_kev).min(axis=0) < 1)[-1]) + 1
+
+
 def _near(centre: float, width: float, step: int = 1) -> NDArray[np.bool_]:
     """Thresholds of the grid that the prior allows, ``(233,)``, or each so many steps one of them."""
     near: NDArray[np.bool_] = np.abs(THRESHOLD_GRID - centre) < _REACH_WIDTHS * max(width, 1.0)
@@ -389,10 +403,10 @@ def _log_posterior(
 ) -> Iterator[Array]:
     """Logarithm of the probability of some thresholds, of as many pixels as fit a processor's cache."""
     centre, width, sigma = prior
-    used = used_bins(centre, sigma)
-    at_thresholds_near = np.maximum(model[near][:, used], 1e-12)
+    lowest = int(np.count_nonzero(~used_bins(centre, sigma)))
+    at_thresholds_near = np.maximum(model[near, lowest:], 1e-12)
     depth = (THRESHOLD_GRID[near] - centre) / width
-    terms = np.hstack([counts[:, used], amplitude[:, used], np.ones((len(counts), 1))])
+    terms = np.hstack([counts[:, lowest:], amplitude[:, lowest:], np.ones((len(counts), 1))])
     of_threshold = np.vstack([np.log(at_thresholds_near).T, -at_thresholds_near.T, -0.5 * depth**2])
     for first in range(0, len(terms), _PIXELS_AT_ONCE):
         yield terms[first : first + _PIXELS_AT_ONCE] @ of_threshold
