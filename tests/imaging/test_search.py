@@ -130,6 +130,21 @@ def test_an_excess_that_a_source_a_period_away_explains_better_is_a_ghost(model_
     assert looked_at._ghost(gain, place, float(strengths[0]), []) == ("", None)
 
 
+@pytest.mark.parametrize(("seed", "lost"), [(60, False), (90, True), (98, False)])
+def test_the_place_that_a_faint_source_may_have_as_well_is_told(model_of, seed, lost):
+    """A ghost has 0.83 of its source: noise may lift it above a faint one, and both places are then in the lists."""
+    place = (0.09, 0.08)
+    error = float(model_of([]).fit([place])[1][0, 0] ** 0.5)
+    search_result = find_new_sources(model_of([LitSource(*place, 6.5 * error)], np.random.default_rng(seed)), [], 5.0)
+    (source,) = search_result.sources
+    told = [excess for excess in search_result.suppressed if "nearly as well" in excess.reason]
+    assert (offset_arcmin(source.tangents, place) > 3) == lost
+    assert len(told) <= 1
+    assert [offset_arcmin(excess.tangents, place) < 3 for excess in told] == ([True] if lost else [False] * len(told))
+    assert all(excess.cause == pytest.approx(source.tangents, abs=1e-4) for excess in told)
+    assert bool(told) == (seed != 60)
+
+
 def test_what_an_imperfect_model_leaves_of_a_source_is_suppressed_with_its_reason(model_of):
     """A source of a Crab whose modelled place is half an arcmin off leaves excesses beside it, none of them new."""
     place = (0.05, 0.04)

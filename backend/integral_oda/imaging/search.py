@@ -250,7 +250,9 @@ def find_new_sources(model: FieldModel, known: Sequence[Tangents], threshold: fl
     noise beyond what the freedom to choose its place is worth (two degrees of freedom, and
     3/2 ln(1/share) where a pixel has so small a share of the best pixel's information: a source as
     significant has to be brighter there, and the number of sources falls with flux^-3/2); if none of its eight
-    ghost places explains it better; and if it is neither a ghost nor a part of a source of the model.
+    ghost places explains it better; and if it is neither a ghost nor a part of a source of the model. A faint source
+    (some 7 sigma) may be outdone by its own ghost: a ghost place that explains it nearly as well stands among what
+    was suppressed.
 
     Parameters
     ----------
@@ -264,13 +266,20 @@ def find_new_sources(model: FieldModel, known: Sequence[Tangents], threshold: fl
     """
     search = _Search(model, threshold)
     found: list[Tangents] = []
+    alternatives: list[SuppressedExcess | None] = []
     while len(found) < at_most:
         place = search.next_source([*known, *found])
         if place is None:
             break
+        alternatives.append(search.alternative(place, [*known, *found]))
         found.append(place)
     fitted = measure(model, [*known, *found], {})[len(known) :]
-    return NewSources([unbiased_by_choice(source) for source in fitted], search.suppressed)
+    still = [
+        excess for excess in alternatives
+        if excess is not None and all(_apart(excess.tangents, place) > _UNRESOLVED_ARCMIN for place in found)
+    ]  # fmt: skip
+    told = [*search.suppressed, *still]
+    return NewSources([unbiased_by_choice(source) for source in fitted], told)
 
 
 def unbiased_by_choice(source: FittedSource) -> FittedSource:
@@ -347,19 +356,33 @@ class _Search:
         self, gain: Callable[[Sequence[Tangents]], Array], place: Tangents, strength: float, others: Sequence[Tangents]
     ) -> tuple[str, Tangents | None]:
         """Whether one of the eight places a mask period away explains the excess better, its position free as well."""
+        less, ghost = self._beside_ghosts(gain, place, strength, others)
+        return ("a place one mask period away explains it better", ghost) if less < 0 else ("", None)
+
+    def _beside_ghosts(
+        self, gain: Callable[[Sequence[Tangents]], Array], place: Tangents, strength: float, others: Sequence[Tangents]
+    ) -> tuple[float, Tangents | None]:
+        """How much less, in 2 ln L with the prior, the best place a mask period away explains an excess; and it."""
         inside = [g for g in _ghosts(place) if all(20 < pixel < 380 for pixel in tangents_to_pixel(*g))]
         if not inside:
-            return "", None
+            return np.inf, None
         trials = [trial for ghost in inside for trial in _around(ghost)]
         gains = gain(trials)
         weights = gains + 2 * np.array([self._log_prior(trial) for trial in trials])
         best, own = int(weights.argmax()), strength**2 + 2 * self._log_prior(place)
         if weights[best] < (1 - _PLACE_LOSS) * own:
-            return "", None
+            return np.inf, None
         ghost, _ = locate(self._model, trials[best], others, float(np.sqrt(gains[best])))
-        if gain([ghost])[0] + 2 * self._log_prior(ghost) <= own:
-            return "", None
-        return "a place one mask period away explains it better", ghost
+        return own - float(gain([ghost])[0]) - 2 * self._log_prior(ghost), ghost
+
+    def alternative(self, place: Tangents, others: Sequence[Tangents]) -> SuppressedExcess | None:
+        """The place one mask period away that may be the source's own: not excluded at 90 %."""
+        gain = self._model.likelihood_at(others)
+        less, ghost = self._beside_ghosts(gain, place, float(np.sqrt(gain([place])[0])), others)
+        if ghost is None or less > _DELTA_90:
+            return None
+        reason = f"explains nearly as well ({less:.1f} less in 2 ln L) the source one mask period away"
+        return SuppressedExcess(ghost, float(np.sqrt(gain([ghost])[0])), reason, place)
 
     def _part_of_known(self, place: Tangents, others: Sequence[Tangents]) -> tuple[str, Tangents | None]:
         """Whether an excess is what an imperfect model leaves of a source, beside it or at its ghosts."""
