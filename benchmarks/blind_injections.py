@@ -58,8 +58,11 @@ class Window:
         events, counted = self.selected, np.zeros((DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1], len(SPECTRUM_EDGES) + 1))
         bins = np.searchsorted(SPECTRUM_EDGES, np.asarray(events.energy_kev), side="right")
         np.add.at(counted, (np.asarray(events.pixel), bins), 1)
-        unlit = {"light": np.zeros((len(counted), 0)), "glow": np.zeros((0, len(CHANNELS))), "places": np.zeros((0, 2))}
-        all_pixels = replace(self.efficiency.thresholds, **unlit)
+        n, empty = len(counted), np.zeros((0, 2))
+        all_pixels = replace(
+            self.efficiency.thresholds, energy_kev=np.zeros(n), light=np.zeros((n, 0)),
+            glow=np.zeros((0, len(CHANNELS))), places=empty,
+        )  # fmt: skip
         fitted = refit_thresholds(all_pixels, counted[:, 1:-1])
         plane = fitted.energy_kev.reshape(DETECTOR_SHAPE)
         plane[self.efficiency.usable] = self.efficiency.threshold_kev
