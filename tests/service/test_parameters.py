@@ -16,7 +16,7 @@ from integral_oda.service.parameters import (
     read_parameters,
     unknown_names,
 )
-from integral_oda.service.requests import parameters_of, sources_of
+from integral_oda.service.requests import build_query, parameters_of, sources_of
 
 SCW = "066500220010.001"
 CATALOGUE = {
@@ -104,6 +104,20 @@ def test_a_catalogue_is_read_also_when_it_was_dumped_twice(depth):
 def test_selected_rows_of_a_catalogue():
     given_fields = {"selected_catalog": [json.dumps(CATALOGUE)], "catalog_selected_objects": ["1"]}
     assert sources_of(read_parameters(ImageParameters, given_fields)) == [("A", 84.0, 23.5)]
+
+
+@pytest.mark.parametrize("asked", ["True", "False"])
+def test_the_catalogue_may_be_all_that_is_fitted(asked, tmp_path):
+    given_fields = {"selected_catalog": [json.dumps(CATALOGUE)], "only_catalog": [asked]}
+    found = read_parameters(ImageParameters, given_fields)
+    query = build_query(found, [SCW], sources_of(found), tmp_path)
+    assert query.only_catalog == (asked == "True")
+
+
+def test_a_catalogue_that_is_not_there_cannot_be_all_that_is_fitted(tmp_path):
+    found = read_parameters(ImageParameters, {"only_catalog": ["True"]})
+    with pytest.raises(RequestError, match="only_catalog"):
+        build_query(found, [SCW], [], tmp_path)
 
 
 @pytest.mark.parametrize(("name", "value"), [("instrument", "jemx"), ("product_type", "x"), ("query_type", "Dummy")])
