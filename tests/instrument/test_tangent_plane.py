@@ -53,3 +53,14 @@ def test_directions_behind_the_plane_have_no_pixel():
     plane = TangentPlane(10.0, 20.0, 199.5, 199.5, ((-0.08, 0.0), (0.0, 0.08)))
     behind = -pixel_directions(plane, np.array([199.5]), np.array([199.5]))
     assert np.isnan(directions_to_pixels(plane, behind)).all()
+
+
+def test_a_plane_comes_back_from_its_cards_and_no_other_header_is_one():
+    plane = TangentPlane(84.6, 22.0, 198.79, 201.1195652173913, ((0.0773238393, -0.028), (-0.028, -0.0773)))
+    header = {name: card[0] if isinstance(card, tuple) else card for name, card in plane.cards.items()}
+    again = TangentPlane.from_cards(header)
+    assert again is not None
+    assert again.cards == plane.cards
+    for name, value in (("CTYPE1", "RA---CAR"), ("CDELT1", -0.08), ("RADESYS", "ICRS"), ("LONPOLE", 10.0)):
+        assert TangentPlane.from_cards({**header, name: value}) is None
+    assert TangentPlane.from_cards({name: value for name, value in header.items() if name != "PC1_2"}) is None

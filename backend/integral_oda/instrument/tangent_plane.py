@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,17 @@ class TangentPlane:
     column: float
     row: float
     cd_deg: tuple[tuple[float, float], tuple[float, float]]
+
+    @classmethod
+    def from_cards(cls, header: Mapping[str, Any]) -> TangentPlane | None:
+        """Plane of a header that has the `cards` of one; None for any other header."""
+        same = ("CTYPE1", "CTYPE2", "CUNIT1", "CUNIT2", "CDELT1", "CDELT2", "LONPOLE", "RADESYS")
+        cards = cls(0.0, 0.0, 0.0, 0.0, ((1.0, 0.0), (0.0, 1.0))).cards
+        if not cards.keys() <= set(header) or any(header[name] != cards[name][0] for name in same):
+            return None
+        names = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "PC1_1", "PC1_2", "PC2_1", "PC2_2")
+        ra, dec, column, row, pc11, pc12, pc21, pc22 = (float(header[name]) for name in names)
+        return cls(ra, dec, column - 1, row - 1, ((pc11, pc12), (pc21, pc22)))
 
     @property
     def cd(self) -> Array:

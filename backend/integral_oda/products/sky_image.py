@@ -74,7 +74,9 @@ class SkyImage:
         """Keywords of the world coordinates with their comments."""
         if isinstance(self.coordinates, TangentPlane):
             return self.coordinates.cards
-        return {card.keyword: (card.value, card.comment) for card in self.coordinates.to_header().cards}
+        header = self.coordinates.to_header()
+        plane = TangentPlane.from_cards(header)
+        return plane.cards if plane else {card.keyword: (card.value, card.comment) for card in header.cards}
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -176,7 +178,12 @@ def read_sky_images(path: str | Path) -> list[SkyImage]:
     whole = {band: planes for band, planes in bands.items() if {"INTENSITY", "VARIANCE"} <= planes.keys()}
     if not whole:
         raise DataError(f"{path}: holds no sky image with the planes INTENSITY and VARIANCE")
-    return [_from_planes(band, planes, _celestial(planes["header"])) for band, planes in whole.items()]
+    return [_from_planes(band, planes, _coordinates(planes["header"])) for band, planes in whole.items()]
+
+
+def _coordinates(header: fits.Header) -> WCS | TangentPlane:
+    """World coordinates of a plane, as numbers where this project has written them so."""
+    return TangentPlane.from_cards(header) or _celestial(header)
 
 
 def _celestial(header: fits.Header) -> WCS:
@@ -190,13 +197,13 @@ def _celestial(header: fits.Header) -> WCS:
     return WCS(kept, fix=False)
 
 
-def _from_planes(band: EnergyBand, planes: Mapping[str, Any], wcs: WCS) -> SkyImage:
+def _from_planes(band: EnergyBand, planes: Mapping[str, Any], coordinates: WCS | TangentPlane) -> SkyImage:
     intensity, variance = planes["INTENSITY"], planes["VARIANCE"]
     with np.errstate(divide="ignore", invalid="ignore"):
         significance = planes.get("SIGNIFICANCE", intensity / np.sqrt(variance))
     exposure = planes.get("EXPOSURE", np.full_like(intensity, np.nan))
     header = planes["header"]
-    return SkyImage(intensity, variance, significance, exposure, wcs, band, carried_keywords(header))
+    return SkyImage(intensity, variance, significance, exposure, coordinates, band, carried_keywords(header))
 
 
 def write_sky_images(path: str | Path, images: Sequence[SkyImage], keywords: Mapping[str, Any] | None = None) -> None:
