@@ -60,6 +60,7 @@ LABELS = {
     "fetch": "Fetching the sample",
 }
 GROWS_AFTER_S = 3.0
+_PAGE_LIMIT_S = 60.0
 _SAME_SUBJECT = ("scw_list", "T1", "T2")
 
 
@@ -104,7 +105,8 @@ class Explorer:
         self.views: dict[str, Any] = {}
         self.error = ""
         self.progress = ProgressMatrix()
-        self.follower = Follower(self._on_steps, safe_callback(self.tell)(self._on_end), self._on_tick)
+        ended = safe_callback(self.tell)(self._on_end)
+        self.follower = Follower(self._on_steps, ended, self._on_tick, self._wait_for_page)
         self._growing: dict[str, Growing] = {}
         self._live: LiveImaging | None = None
         uploads = Uploads(self.store.absolute() / "uploads")
@@ -316,6 +318,11 @@ class Explorer:
             except RequestError:  # of another version, whose queries were others
                 continue
             self._follow(job)
+
+    def _wait_for_page(self) -> None:
+        """Show nothing new to a page that is still loading; in a cell there is nothing to wait for."""
+        if _has_address():
+            self.page.heartbeat.wait_for_page(_PAGE_LIMIT_S)
 
     def _find_results(self, kinds: Sequence[str]) -> None:
         """Results that the user has of the form's query already."""

@@ -39,6 +39,8 @@ class Follower:
         Given the job once it is over.
     on_tick : callable
         Called after each look.
+    until_seen : callable, optional
+        Returns once there is somebody to show things to; the first look waits for it.
     """
 
     def __init__(
@@ -46,7 +48,9 @@ class Follower:
         on_steps: Callable[[Followed, Sequence[StepEvent]], None],
         on_end: Callable[[Followed], None],
         on_tick: Callable[[], None],
+        until_seen: Callable[[], object] | None = None,
     ) -> None:
+        self._until_seen = until_seen
         self._on_steps, self._on_end, self._on_tick = on_steps, on_end, on_tick
         self._lock = threading.Lock()
         self._followed: dict[str, Followed] = {}
@@ -84,6 +88,8 @@ class Follower:
         return self._idle.wait(timeout_s)
 
     def _look(self) -> None:
+        if self._until_seen is not None:
+            self._until_seen()
         while True:
             for followed in self.jobs:
                 self._advance(followed)

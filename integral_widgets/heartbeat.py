@@ -44,6 +44,13 @@ class Heartbeat:
         self._beating = threading.Event()
         threading.Thread(target=self._start, daemon=True, name="oda-heartbeat").start()
 
+    def wait_for_page(self, timeout_s: float) -> bool:
+        """Wait until a page has shown that it is there; says whether one has.
+
+        Widgets that are made while a page still loads those that are there can leave it loading for ever.
+        """
+        return self._beating.wait(timeout_s)
+
     def _start(self) -> None:
         """Switch the beat on until the first one arrives: a page that is not there yet would not notice."""
         for _ in range(_START_TRIES):

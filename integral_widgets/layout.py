@@ -61,7 +61,8 @@ class PageLayout:
         title = widgets.HTML(f"{STYLE}<h1>INTEGRAL/ISGRI: sky images, light curves, spectra</h1>{session_note()}")
         body = widgets.Box([self._form(), results])
         body.add_class("oda-body")
-        self.widget = widgets.VBox([title, Heartbeat().widget, body])
+        self.heartbeat = Heartbeat()
+        self.widget = widgets.VBox([title, self.heartbeat.widget, body])
         self.widget.add_class("oda-page")
 
     def set_busy(self, busy: bool) -> None:

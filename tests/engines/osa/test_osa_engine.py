@@ -52,7 +52,9 @@ def same_images(ours, native):
     (image,), (other,) = ours.images, native.images
     assert image.shape == other.shape
     for plane in ("intensity", "variance", "significance", "exposure"):
-        np.testing.assert_allclose(getattr(image, plane), getattr(other, plane), rtol=1e-6, atol=1e-9, err_msg=plane)
+        wanted = getattr(other, plane)
+        rounding = 1e-5 * float(np.nanmedian(np.abs(wanted)))  # sums depend on the threads of the library
+        np.testing.assert_allclose(getattr(image, plane), wanted, rtol=1e-5, atol=rounding, err_msg=plane)
     np.testing.assert_allclose(image.wcs.wcs.crval, other.wcs.wcs.crval)
     assert image.band == other.band
 
