@@ -3,18 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from integral_oda.imaging.efficiency import band_response, mean_level, pixel_rates
+from integral_oda.imaging.efficiency import band_response, mean_level, measure_pliancy, pixel_rates
 from integral_oda.imaging.shadowgram import build_shadowgram
 from integral_oda.imaging.thresholds import (
     CHANNELS,
     SPECTRUM_EDGES,
     PixelSpectra,
+    at_thresholds,
     fit_thresholds,
+    rebinned,
     refit_thresholds,
     threshold_sigma_kev,
 )
 from integral_oda.instrument.detector import OPEN_PIXELS, active_pixels
 from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.response import effective_area_cm2
 
 REVOLUTION = 2559
 SIGMA_KEV = threshold_sigma_kev(REVOLUTION)
@@ -83,6 +86,25 @@ def test_a_relative_change_of_the_background_is_answered_as_claimed(simulated, f
     refitted = refit_thresholds(fitted, spectra.counts + added)
     after = (drawn + more)[:, inside].sum() - band_response(refitted, BAND).expected.sum()
     assert after - before == pytest.approx(0.1 * band_response(fitted, BAND).background.sum(), rel=0.1)
+
+
+@pytest.mark.parametrize("counts_a_pixel", [0.05, 0.3])
+def test_a_faint_source_is_answered_as_claimed(simulated, fitted, counts_a_pixel):
+    # The light that passes the fitted thresholds, which are then fitted anew with the old background.
+    spectra, inside = simulated[1], (BAND.e1_kev <= CHANNELS) & (BAND.e2_kev > CHANNELS)
+    known = measure_pliancy(fitted, spectra.counts)
+    light = counts_a_pixel * at_thresholds(known.energy_kev, known.turn_on * _crab_in(inside))
+    refitted = refit_thresholds(known, spectra.counts + rebinned(light))
+    before, after = band_response(known, BAND), band_response(refitted, BAND)
+    answer = light[:, inside].sum() - (after.expected - before.expected).sum()
+    assert answer == pytest.approx(counts_a_pixel * before.source.sum(), rel=0.01)
+
+
+def _crab_in(inside):
+    """One count in the band at full efficiency, spread as the light of a faint source."""
+    energy = CHANNELS + 0.25
+    shape = effective_area_cm2(energy) * energy**-2.1
+    return shape / shape[inside].sum()
 
 
 def test_rates_between_edges_add_up_to_the_bands(fitted):
