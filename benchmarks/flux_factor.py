@@ -19,6 +19,7 @@ from astropy.io import fits
 from integral_oda.analysis import analyse
 from integral_oda.archive.events import read_events
 from integral_oda.archive.tree import Archive
+from integral_oda.engines.native import field
 from integral_oda.folders import archive_root
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.epochs import OSA_SEAM_IJD, sensitivity_factor
@@ -53,6 +54,19 @@ def measured(archive: Path, data: Path) -> dict[str, Any]:
     mine = curves["GRS 1915+105"]
     pull = (factor * mine.rate - other.rate) / np.hypot(factor * mine.error, other.error)
     return {**result, "grs1915_pulls": pull.tolist()}
+
+
+def measured_as_osa_assumes(archive: Path, data: Path) -> dict[str, Any]:
+    """The same with the pixels' answer to a Crab-like spectrum for every source.
+
+    OSA's tables of low thresholds know no source's own spectrum; here bright sources answer with theirs.
+    """
+    kept = field.BRIGHT_SIGNIFICANCE
+    field.BRIGHT_SIGNIFICANCE = np.inf
+    try:
+        return measured(archive, data)
+    finally:
+        field.BRIGHT_SIGNIFICANCE = kept
 
 
 def area_ratio(data: Path) -> dict[str, float]:
@@ -118,6 +132,7 @@ def main() -> None:
     given = parser.parse_args()
     data = Path(os.environ["INTEGRAL_ODA_TESTDATA"])
     seen, area, vignetting = measured(given.archive, data), area_ratio(data), off_axis(data)
+    crab_like = measured_as_osa_assumes(given.archive, data)
     drift = float(sensitivity_factor(8320.65))
     parts = {
         "OSA 11's effective area over the nominal one, 28-80 keV": area["28-80"],
@@ -128,9 +143,11 @@ def main() -> None:
     product = float(np.prod(list(parts.values())))
     report = {
         "measured": seen,
+        "measured_with_a_crab_like_spectrum": crab_like,
+        "own_spectrum_where_thresholds_cut": seen["factor"] / crab_like["factor"],
         "parts": parts,
         "product_of_parts": product,
-        "left_over": seen["factor"] / product,
+        "left_over": crab_like["factor"] / product,
         "area_by_band": area,
         "off_axis": vignetting,
         "rise_time": selection_losses(given.archive),

@@ -271,6 +271,7 @@ class Explorer:
         TimeoutError
             If something still runs then.
         """
+        self.page.heartbeat.page_is_there()  # a script shows things to itself
         if not self.follower.wait(timeout_s):
             raise TimeoutError(f"still running after {timeout_s} s")
 

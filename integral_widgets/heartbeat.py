@@ -51,6 +51,10 @@ class Heartbeat:
         """
         return self._beating.wait(timeout_s)
 
+    def page_is_there(self) -> None:
+        """What a first beat says."""
+        self._beating.set()
+
     def _start(self) -> None:
         """Switch the beat on until the first one arrives: a page that is not there yet would not notice."""
         for _ in range(_START_TRIES):
@@ -60,7 +64,7 @@ class Heartbeat:
             self.play.playing = True
 
     def _answer(self, change: dict[str, Any]) -> None:
-        self._beating.set()
+        self.page_is_there()
         self.banner.value = self._markup(change["new"])
 
     def _markup(self, beat: int) -> str:
