@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -217,10 +218,14 @@ def test_a_cancelled_query_ends_at_once_and_keeps_what_it_has(tmp_path, cluster,
 
 
 def test_a_closed_local_cluster_leaves_no_process_whatever_it_was_at(tmp_path, store):
-    executor, cancel = ClusterExecutor(jobs=1), threading.Event()
+    executor, cancel, begun = ClusterExecutor(jobs=1), threading.Event(), tmp_path / "begun-1"
     node = Node(Gated("IMA", folder=tmp_path), "w1", {"number": 1})
-    executor([node], store, lambda event: cancel.set() if event.state == "running" else None, cancel=cancel)
-    worker = int((tmp_path / "begun-1").read_text())
+    with ThreadPoolExecutor(1) as thread:
+        query = thread.submit(executor, [node], store, cancel=cancel)
+        wait_for(begun.exists)
+        cancel.set()
+        assert query.result(60).cancelled
+    worker = int(begun.read_text())
     executor.close()
     assert not (tmp_path / "open").exists()
     wait_for(lambda: not Path(f"/proc/{worker}").exists())
@@ -263,7 +268,7 @@ def test_a_worker_killed_in_the_middle_is_made_good(tmp_path, scheduler, store):
     def kill_one():
         """Kill the worker of the second window, which has its COR and is at its IMA."""
         wait_for(lambda: counted(told, ["computed"])[("w1", "COR", "computed")] == 1)
-        wait_for(lambda: len(list(tmp_path.glob("begun-*"))) >= 3)
+        wait_for(lambda: len(list(tmp_path.glob("begun-*"))) >= 3 and (tmp_path / "begun-1").exists())
         os.kill(int((tmp_path / "begun-1").read_text()), signal.SIGKILL)
         (tmp_path / "open").touch()
 

@@ -120,7 +120,9 @@ class Gated(Toy):
     folder: Path = Path()
 
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> Any:
-        (self.folder / f"begun-{parameters['number']}").write_text(str(os.getpid()), encoding="utf-8")
+        aside = self.folder / f"aside-{parameters['number']}"
+        aside.write_text(str(os.getpid()), encoding="utf-8")
+        aside.replace(self.folder / f"begun-{parameters['number']}")
         deadline = time.monotonic() + 60
         while not (self.folder / "open").exists() and time.monotonic() < deadline:
             time.sleep(0.01)
