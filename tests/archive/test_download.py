@@ -164,6 +164,17 @@ download(url, folder / "tree" / "isgri_events.fits.gz", folder / "parts", Policy
 """
 
 
+TOGETHER = """
+import os, sys, time
+from pathlib import Path
+import integral_oda.archive.download
+folder = Path(sys.argv[2])
+(folder / f"ready-{os.getpid()}").touch()
+while len(list(folder.glob("ready-*"))) < 2:
+    time.sleep(0.01)
+"""
+
+
 def test_killed_at_every_tenth_and_resumed(tmp_path, to_bytes, make_events):
     """A process that is killed leaves no file in the tree; the next one goes on where it was."""
     content = to_bytes(make_events(40_000))
@@ -199,9 +210,9 @@ def _wait_until(true, child) -> None:
 
 
 def test_two_processes_at_one_file(server, tmp_path, packed_event_bytes):
-    server.rate = len(packed_event_bytes) / 0.3
-    command = [sys.executable, "-c", CHILD, f"{server.url}/{NAME}", str(tmp_path)]
+    server.rate = len(packed_event_bytes) / 1.0
+    command = [sys.executable, "-c", TOGETHER + CHILD, f"{server.url}/{NAME}", str(tmp_path)]
     both = [subprocess.Popen(command, env={**os.environ}) for _ in range(2)]
-    assert [child.wait(30) for child in both] == [0, 0]
+    assert [child.wait(60) for child in both] == [0, 0]
     assert (tmp_path / "tree" / NAME).read_bytes() == packed_event_bytes
     assert len(server.gets(NAME)) == 1
