@@ -15,8 +15,8 @@ from integral_oda.folders import ic_root
 __all__ = ["IC_PREFIX", "calibration_files", "ic_cards", "ic_tree_of", "ic_use"]
 
 IC_PREFIX = "ic_"
-_CONFIRMED, _UNUSED = ("mask",), ("deco", "covr", "effc")
-"""Kinds that the built-in model is compared with, and kinds that are read for others only."""
+_CONFIRMED, _UNUSED, _OF_CONTEXT = ("mask",), ("deco", "covr"), ("effc",)
+"""Kinds that the built-in model is compared with, that are read for others only, and that a pixel context goes with."""
 
 
 def ic_tree_of(archive: Archive) -> IcTree:
@@ -52,7 +52,7 @@ def ic_cards(raw: dict[str, Path]) -> dict[str, str]:
     cards = {}
     for kind in IC_KINDS:
         path = raw.get(f"{IC_PREFIX}{kind}")
-        if path is None or kind in _UNUSED:
+        if path is None or kind in _UNUSED or (kind in _OF_CONTEXT and "context" not in raw):
             value = "nominal"
         else:
             value = path.name.removesuffix(".gz").removesuffix(".fits")
@@ -69,6 +69,7 @@ def ic_use(kind: IcKind, files: Sequence[IcFile]) -> str:
     stop = "on" if newest.vstop >= _OPEN_END else f"to {newest.vstop:.1f}"
     more = f", newest of {len(files)}" if len(files) > 1 else ""
     use = ": the built-in mask is compared with it" if kind.name in _CONFIRMED else ""
+    use = ": used where there is a pixel context" if kind.name in _OF_CONTEXT else use
     use = ": not used by the native engine" if kind.name in _UNUSED else use
     return f"{newest.label} version {newest.version}, IJD {newest.vstart:.1f} {stop}{more}{use}"
 

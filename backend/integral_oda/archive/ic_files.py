@@ -141,7 +141,7 @@ def _time_column(path: Path) -> str:
 
 
 def read_efficiency_table(path: str | Path) -> EfficiencyTable:
-    """Read ISGR-EFFC-MOD: efficiencies by module and by class of threshold."""
+    """Read ISGR-EFFC-MOD: efficiencies by module and by group of threshold, and the thresholds of the groups."""
     grouping, group, efficiency = _columns(Path(path), ("PIXEL_GROUPING", "PIXEL_GROUP", "EFFICIENCY"))
     return EfficiencyTable.from_rows(grouping.astype(int), group.astype(int), efficiency)
 

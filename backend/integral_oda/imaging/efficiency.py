@@ -70,8 +70,8 @@ def measure_pliancy(thresholds: Thresholds, counts: Array) -> Thresholds:
     source = at_thresholds(thresholds.energy_kev, tables.source_spectrum)
     share = _PROBE_SHARE * float(counts.sum() / source.sum())
     before, after = (refit_thresholds(thresholds, c).energy_kev for c in (counts, counts + share * source))
-    depth = (thresholds.energy_kev - thresholds.centre_kev) / thresholds.width_kev
-    grid = np.clip((THRESHOLD_GRID - thresholds.centre_kev) / thresholds.width_kev, depth.min(), depth.max())
+    depth = (thresholds.energy_kev - thresholds.mean_kev) / thresholds.spread_kev
+    grid = np.clip((THRESHOLD_GRID - thresholds.mean_kev) / thresholds.spread_kev, depth.min(), depth.max())
     modelled = share * _threshold_variance(thresholds) * at_thresholds(thresholds.energy_kev, tables.pull_of_source)
     terms = polynomial.polyvander(depth, _CURVE_ORDER) * modelled[:, None]
     curve = polynomial.polyval(grid, np.linalg.lstsq(terms, after - before)[0])
@@ -238,7 +238,7 @@ class ChannelModel:
 
 def lowest_threshold_kev(thresholds: Thresholds) -> float:
     """Energy from which on counts are used in the fit of the thresholds; below, hardly a pixel is on."""
-    return float(SPECTRUM_EDGES[:-1][used_bins(thresholds.centre_kev, thresholds.sigma_kev)][0])
+    return float(SPECTRUM_EDGES[:-1][used_bins(thresholds.mean_kev, thresholds.sigma_kev)][0])
 
 
 def channel_model(thresholds: Thresholds, edges_kev: Array) -> ChannelModel:
@@ -321,7 +321,7 @@ class _BandTables:
 
     def __init__(self, thresholds: Thresholds, band: EnergyBand) -> None:
         inside, turn_on = _inside(band), thresholds.turn_on
-        self.used = used_bins(thresholds.centre_kev, thresholds.sigma_kev)
+        self.used = used_bins(thresholds.mean_kev, thresholds.sigma_kev)
         model = turn_on * thresholds.background
         spectrum = np.maximum(rebinned(model)[:, self.used], 1e-12)
         self._spectrum_slope = rebinned(np.gradient(model, THRESHOLD_STEP_KEV, axis=0))[:, self.used]

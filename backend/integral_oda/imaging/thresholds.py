@@ -2,12 +2,14 @@
 
 ISGRI's pixels switch on between 15 keV (2003) and some 45 keV (2022), each at its own low threshold.
 The turn-on is 0.5 (1 + erf((E - threshold) / (1.41 sigma))) with sigma = (4.80 + 0.0017 rev) / 2.36 keV
-(the law of OSA's ii_shadow_build), and below it a tail of a few percent that is fitted too. Where no context gives
-the thresholds, they are fitted together with the spectrum of the background and those of bright sources, whose light
-differs from pixel to pixel. Pixels have some hundred counts each, so a threshold is known to 1 or 2 keV only: spectra
-and the distribution of the thresholds, the prior of each, are the most probable ones with the thresholds
-marginalised (expectation maximisation). Spectra that went with the single best threshold of each pixel would be too
-high below them, and the thresholds with them.
+(the law of OSA's ii_shadow_build), and below it a tail of a few percent that is fitted too. The thresholds are fitted
+together with the spectrum of the background and those of bright sources, whose light differs from pixel to pixel.
+Pixels have some hundred counts each, so a threshold is known to 1 or 2 keV only: spectra and the distribution of the
+thresholds, the prior of each, are the most probable ones with the thresholds marginalised (expectation
+maximisation). Spectra that went with the single best threshold of each pixel would be too high below them, and the
+thresholds with them. Where a context says how the pixels differ from each other, the prior of each is centred there:
+what is fitted is one shift of them all, for the energy scale has drifted over the mission, and the width of what is
+left, so that a context which is wrong counts for little.
 """
 
 from __future__ import annotations
@@ -58,6 +60,7 @@ _PIXELS_OF_ROUNDS = 3000
 """So many pixels are enough for a start."""
 _FIRST_WIDTH_KEV, _LEAST_WIDTH_KEV = 3.0, 0.7
 _REACH_WIDTHS = 6.0
+_LONGEST_STRIDE = 4.0
 _PIXELS_AT_ONCE = 512
 _COARSE = 2
 """Steps of the grid that thresholds are taken at to find how probable they are."""
@@ -98,7 +101,7 @@ class Thresholds:
     sigma_kev : float
         Width of the turn-on.
     centre_kev, width_kev : float
-        The prior: mean and 1 sigma spread of the thresholds.
+        The prior: mean and 1 sigma spread of the thresholds, less the offsets where there are any.
     background : ndarray
         ``(1970,)`` background of a pixel with full efficiency, counts per channel of 0.5 keV.
     tail : float
@@ -112,6 +115,8 @@ class Thresholds:
         ``(n_bright, 1970)`` counts that a bright source gives a fully lit pixel with full efficiency.
     places : ndarray
         ``(n_bright, 2)`` tangents of the bright sources.
+    offset_kev : ndarray
+        ``(n_pixels,)`` how far each prior's centre is from the common one, as a context has it; empty without one.
     """
 
     energy_kev: Array
@@ -124,6 +129,17 @@ class Thresholds:
     light: Array = field(default_factory=lambda: np.zeros((0, 0)))
     glow: Array = field(default_factory=lambda: np.zeros((0, len(CHANNELS))))
     places: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    offset_kev: Array = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def mean_kev(self) -> float:
+        """Mean that the prior has over all pixels."""
+        return _overall(self.centre_kev, self.width_kev, self.offset_kev)[0]
+
+    @property
+    def spread_kev(self) -> float:
+        """1 sigma spread that the prior has over all pixels."""
+        return _overall(self.centre_kev, self.width_kev, self.offset_kev)[1]
 
     @property
     def turn_on(self) -> Array:
@@ -140,14 +156,18 @@ def threshold_sigma_kev(revolution: int) -> float:
     return (4.80 + 0.0017 * revolution) / 2.36
 
 
-def used_bins(centre_kev: float, sigma_kev: float) -> NDArray[np.bool_]:
+def used_bins(mean_kev: float, sigma_kev: float) -> NDArray[np.bool_]:
     """Bins of `SPECTRUM_EDGES` that thresholds are fitted to; below, hardly a pixel is on."""
-    used: NDArray[np.bool_] = SPECTRUM_EDGES[:-1] >= centre_kev - 2.5 * sigma_kev
+    used: NDArray[np.bool_] = SPECTRUM_EDGES[:-1] >= mean_kev - 2.5 * sigma_kev
     return used
 
 
 def fit_thresholds(
-    spectra: PixelSpectra, sigma_kev: float, light: Array | None = None, start: Thresholds | None = None
+    spectra: PixelSpectra,
+    sigma_kev: float,
+    light: Array | None = None,
+    start: Thresholds | None = None,
+    offset_kev: Array | None = None,
 ) -> Thresholds:
     """Fit every pixel's low threshold, with the spectra of the background and of bright sources.
 
@@ -159,19 +179,24 @@ def fit_thresholds(
         ``(n_pixels, n_bright)`` illumination by bright sources, times live time over its mean.
     start : Thresholds, optional
         An earlier fit of the same window, perhaps of other pixels, to improve on with all pixels.
+    offset_kev : ndarray, optional
+        ``(n_pixels,)`` thresholds of a context, less any number that is the same in ``start``.
     """
     n = len(spectra.counts)
     lit = np.zeros((n, 0)) if light is None else light
+    offset = np.zeros(0) if offset_kev is None else offset_kev
     some = np.random.default_rng(n).permutation(n)[: _PIXELS_OF_ROUNDS if start is None else n]
     part = PixelSpectra(spectra.counts[some], spectra.total * (len(some) / n))
-    mixture = _Mixture(sigma_kev, *_start(spectra, start), lit[some], part, start)
+    part_offset = offset[some] if len(offset) else offset
+    mixture = _Mixture(sigma_kev, *_start(spectra, part_offset, start), lit[some], part, part_offset, start)
     for _ in range(_ROUNDS if start is None else _FURTHER_ROUNDS):
-        mixture.improve(part, lit[some])
-    mixture.improve(spectra, lit)
-    energy = mixture.most_probable(spectra, lit)
+        mixture.improve(part, lit[some], part_offset)
+    mixture.improve(spectra, lit, offset)
+    energy = mixture.most_probable(spectra, lit, offset)
     return Thresholds(
-        energy, sigma_kev, mixture.centre, mixture.width, mixture.background, mixture.tail, light=lit, glow=mixture.glow
-    )
+        energy, sigma_kev, mixture.centre, mixture.width, mixture.background, mixture.tail, light=lit,
+        glow=mixture.glow, offset_kev=offset,
+    )  # fmt: skip
 
 
 def refit_thresholds(thresholds: Thresholds, counts: Array) -> Thresholds:
@@ -184,14 +209,48 @@ def refit_thresholds(thresholds: Thresholds, counts: Array) -> Thresholds:
         ``(n_pixels, 25)``.
     """
     model = _rebinned_product(thresholds.turn_on, thresholds.background)
-    prior = (thresholds.centre_kev, thresholds.width_kev, thresholds.sigma_kev)
-    near = _near(*prior[:2])
-    blocks = _log_posterior(counts, thresholds.amplitude(), model, prior, near)
+    prior = _Prior(thresholds.centre_kev, thresholds.width_kev, thresholds.offset_kev)
+    near = prior.near()
+    blocks = _log_posterior(counts, thresholds.amplitude(), model, prior, thresholds.sigma_kev, near)
     return replace(thresholds, energy_kev=_peaks(blocks, near))
 
 
-def _start(spectra: PixelSpectra, start: Thresholds | None) -> tuple[float, float]:
-    return (_first_guess(spectra.total), _FIRST_WIDTH_KEV) if start is None else (start.centre_kev, start.width_kev)
+def _start(spectra: PixelSpectra, offset: Array, start: Thresholds | None) -> tuple[float, float]:
+    if start is not None:
+        return start.centre_kev, start.width_kev
+    return _first_guess(spectra.total) - (float(offset.mean()) if len(offset) else 0.0), _FIRST_WIDTH_KEV
+
+
+def _overall(centre: float, width: float, offset: Array) -> tuple[float, float]:
+    """Mean and spread of the thresholds of all pixels together, of which each has a prior about its own offset."""
+    if not len(offset):
+        return centre, width
+    return centre + float(offset.mean()), float(np.hypot(width, offset.std()))
+
+
+@dataclass(frozen=True)
+class _Prior:
+    """Gaussian about a common centre and each pixel's offset, where there are any."""
+
+    centre: float
+    width: float
+    offset: Array
+
+    def near(self, step: int = 1) -> NDArray[np.bool_]:
+        """Thresholds of the grid that the prior allows any pixel, ``(233,)``, or each so many steps one of them."""
+        reach, farthest = _REACH_WIDTHS * max(self.width, 1.0), THRESHOLD_GRID - self.centre
+        if len(self.offset):
+            farthest = farthest - np.clip(farthest, self.offset.min(), self.offset.max())
+        near: NDArray[np.bool_] = np.abs(farthest) < reach
+        return near & (np.arange(len(near)) % step == 0)
+
+    def terms(self, n_pixels: int, near: NDArray[np.bool_]) -> tuple[Array, Array]:
+        """Logarithm as a product: of pixels ``(n_pixels, 1 or 2)`` and of thresholds ``(1 or 2, n_near)``."""
+        depth = (THRESHOLD_GRID[near] - self.centre) / self.width
+        if not len(self.offset):
+            return np.ones((n_pixels, 1)), -0.5 * depth[None] ** 2
+        pixels = np.column_stack([np.ones(n_pixels), self.offset / self.width])
+        return pixels, np.stack([-0.5 * depth**2, depth])
 
 
 class _Mixture:
@@ -199,46 +258,70 @@ class _Mixture:
 
     def __init__(
         self, sigma_kev: float, centre: float, width: float, light: Array, spectra: PixelSpectra,
-        start: Thresholds | None,
+        offset: Array, start: Thresholds | None,
     ) -> None:  # fmt: skip
         self.sigma, self.centre, self.width = sigma_kev, centre, width
+        self.mean, spread = _overall(centre, width, offset)
         self.tail = _FIRST_TAIL if start is None else start.tail
         self.glow = np.zeros((light.shape[1], len(CHANNELS)))
         if start is not None and start.glow.shape == self.glow.shape:
             self.background, self.glow = start.background, start.glow
             return
-        density = np.exp(-0.5 * ((THRESHOLD_GRID - centre) / width) ** 2)
+        density = np.exp(-0.5 * ((THRESHOLD_GRID - self.mean) / spread) ** 2)
         density /= density.sum()
         self.background = np.ones(len(CHANNELS))
         on = np.broadcast_to(density @ self._turn_on_in_bins(), spectra.counts.shape)
         self._measure(spectra, light, on, len(light) * density, light.sum(axis=0)[:, None] * density)
 
-    def improve(self, spectra: PixelSpectra, light: Array) -> None:
+    def improve(self, spectra: PixelSpectra, light: Array, offset: Array) -> None:
         """One round: thresholds given the spectra, then the spectra given how probable each threshold is."""
-        near = _near(self.centre, self.width, _COARSE)
+        near = self._prior(offset).near(_COARSE)
         in_bins, amplitude = self._turn_on_in_bins()[near], self._amplitude(light)
         of_threshold = np.hstack([in_bins, self.tail / in_bins]).astype(np.float32)
         share, lit_share = np.zeros(len(THRESHOLD_GRID)), np.zeros((light.shape[1], len(THRESHOLD_GRID)))
         turned_on, first = np.zeros((len(light), of_threshold.shape[1])), 0
-        for block in self._blocks(spectra, light, near):
+        expected = np.zeros(len(offset))
+        for block in self._blocks(spectra, light, offset, near):
             here = slice(first, first + len(block))
             probability = np.exp((block - block.max(axis=1, keepdims=True)).astype(np.float32))
             probability /= probability.sum(axis=1, keepdims=True)
             share[near] += probability.sum(axis=0)
             lit_share[:, near] += light[here].T.astype(np.float32) @ probability
             turned_on[here] = probability @ of_threshold
+            expected[here] = probability @ THRESHOLD_GRID[near] if len(offset) else 0.0
             first += len(block)
         on, of_tail = np.hsplit(turned_on, 2)
         self._measure_tail(spectra.counts, amplitude, on, of_tail)
         self._measure(spectra, light, on, share, lit_share)
-        self.centre = float(share @ THRESHOLD_GRID / share.sum())
-        spread = np.sqrt(share @ (THRESHOLD_GRID - self.centre) ** 2 / share.sum())
-        self.width = float(np.clip(spread, _LEAST_WIDTH_KEV, 8.0))
+        self._measure_prior(share, expected, offset)
 
-    def most_probable(self, spectra: PixelSpectra, light: Array) -> Array:
+    def most_probable(self, spectra: PixelSpectra, light: Array, offset: Array) -> Array:
         """Threshold of each pixel, ``(n_pixels,)``."""
-        near = _near(self.centre, self.width)
-        return _peaks(self._blocks(spectra, light, near), near)
+        near = self._prior(offset).near()
+        return _peaks(self._blocks(spectra, light, offset, near), near)
+
+    def _prior(self, offset: Array) -> _Prior:
+        return _Prior(self.centre, self.width, offset)
+
+    def _measure_prior(self, share: Array, expected: Array, offset: Array) -> None:
+        """Centre and width: mean and spread of the thresholds less their offsets.
+
+        With offsets the prior may be narrower than what the spectra tell of a threshold, and expectation maximisation
+        then all but stands still: its steps are lengthened to those of Newton's method, four times at most.
+        """
+        if not len(offset):
+            self.centre = float(share @ THRESHOLD_GRID / share.sum())
+            spread = np.sqrt(share @ (THRESHOLD_GRID - self.centre) ** 2 / share.sum())
+        else:
+            left = expected - offset - self.centre
+            within = float(share @ (THRESHOLD_GRID - self.centre) ** 2 / share.sum())
+            within -= float(((expected - self.centre) ** 2).mean())
+            longer = min(1 / max(1 - within / self.width**2, 1e-9), _LONGEST_STRIDE)
+            self.centre += longer * float(left.mean())
+            step = within + float(left.var()) - self.width**2
+            spread = np.sqrt(max(self.width**2 + min(longer**2, _LONGEST_STRIDE) * step, 0.0))
+        self.width = float(np.clip(spread, _LEAST_WIDTH_KEV, 8.0))
+        self.mean = _overall(self.centre, self.width, offset)[0]
 
     def _in_bins(self) -> Array:
         """Background in the bins of `SPECTRUM_EDGES` at each threshold, ``(233, 25)``."""
@@ -256,14 +339,13 @@ class _Mixture:
     def _amplitude(self, light: Array) -> Array:
         return _amplitude(light, self.glow, self.background, SPECTRUM_EDGES, len(light))
 
-    def _blocks(self, spectra: PixelSpectra, light: Array, near: NDArray[np.bool_]) -> Iterator[Array]:
-        return _log_posterior(
-            spectra.counts, self._amplitude(light), self._in_bins(), (self.centre, self.width, self.sigma), near
-        )
+    def _blocks(self, spectra: PixelSpectra, light: Array, offset: Array, near: NDArray[np.bool_]) -> Iterator[Array]:
+        prior = self._prior(offset)
+        return _log_posterior(spectra.counts, self._amplitude(light), self._in_bins(), prior, self.sigma, near)
 
     def _measure_tail(self, counts: Array, amplitude: Array, on: Array, of_tail: Array) -> None:
         """Tail of the turn-on: counts that belong to it, weighed against those of the error function."""
-        used = used_bins(self.centre, self.sigma)
+        used = used_bins(self.mean, self.sigma)
         in_tail = float(np.einsum("ij,ij->j", counts, of_tail)[used].sum())
         all_counts = float(counts.sum(axis=0)[used].sum())
         off = (amplitude.sum(axis=0) - np.einsum("ij,ij->j", amplitude, on)) * rebinned(self.background)
@@ -395,22 +477,16 @@ def _channels_turning_on(sigma_kev: float) -> int:
     return int(np.flatnonzero(_error_functions(sigma_kev).min(axis=0) < 1)[-1]) + 1
 
 
-def _near(centre: float, width: float, step: int = 1) -> NDArray[np.bool_]:
-    """Thresholds of the grid that the prior allows, ``(233,)``, or each so many steps one of them."""
-    near: NDArray[np.bool_] = np.abs(THRESHOLD_GRID - centre) < _REACH_WIDTHS * max(width, 1.0)
-    return near & (np.arange(len(near)) % step == 0)
-
-
 def _log_posterior(
-    counts: Array, amplitude: Array, model: Array, prior: tuple[float, float, float], near: NDArray[np.bool_]
+    counts: Array, amplitude: Array, model: Array, prior: _Prior, sigma_kev: float, near: NDArray[np.bool_]
 ) -> Iterator[Array]:
     """Logarithm of the probability of some thresholds, of as many pixels as fit a processor's cache."""
-    centre, width, sigma = prior
-    lowest = int(np.count_nonzero(~used_bins(centre, sigma)))
+    mean, _ = _overall(prior.centre, prior.width, prior.offset)
+    lowest = int(np.count_nonzero(~used_bins(mean, sigma_kev)))
     at_thresholds_near = np.maximum(model[near, lowest:], 1e-12)
-    depth = (THRESHOLD_GRID[near] - centre) / width
-    terms = np.hstack([counts[:, lowest:], amplitude[:, lowest:], np.ones((len(counts), 1))])
-    of_threshold = np.vstack([np.log(at_thresholds_near).T, -at_thresholds_near.T, -0.5 * depth**2])
+    of_pixel, of_grid = prior.terms(len(counts), near)
+    terms = np.hstack([counts[:, lowest:], amplitude[:, lowest:], of_pixel])
+    of_threshold = np.vstack([np.log(at_thresholds_near).T, -at_thresholds_near.T, of_grid])
     for first in range(0, len(terms), _PIXELS_AT_ONCE):
         yield terms[first : first + _PIXELS_AT_ONCE] @ of_threshold
 

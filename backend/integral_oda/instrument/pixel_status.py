@@ -16,6 +16,7 @@ from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, detector
 __all__ = [
     "DUBIOUS",
     "OFF",
+    "OFF_STEP",
     "STATUS_BYTES",
     "SWITCHED_OFF",
     "SWITCHED_ON",
@@ -23,6 +24,8 @@ __all__ = [
     "pixels_on",
     "pixels_switched_off",
     "threshold_kev",
+    "threshold_step",
+    "without_gaps",
 ]
 
 STATUS_BYTES = 256
@@ -30,6 +33,8 @@ STATUS_BYTES = 256
 OFF, DUBIOUS, SWITCHED_OFF, SWITCHED_ON = 1, 2, 3, 4
 """NOIS_FLAG of the pixel switch lists: off throughout, dubious, switched on -> off, switched off -> on."""
 _HIGHEST_STEP = 62
+OFF_STEP = 63
+"""Threshold step of a pixel that is off."""
 # keV a step and keV at step 0 by gain index 0 to 3; module 4 has ASICs of another batch (OSA's ii_shadow_build).
 _SLOPE = np.array([[1.1834, 1.4482, 1.0929, 1.2867], [1.0265, 1.216, 0.9666, 1.1277]])
 _OFFSET = np.array([[1.6877, 1.69, 1.619, 1.816], [1.4435, 1.6641, 1.1983, 1.581]])
@@ -55,6 +60,12 @@ def on_grid(plane: NDArray[np.generic], fill: float = 0) -> Array:
     return grid
 
 
+def without_gaps(grid: NDArray[np.generic]) -> Array:
+    """The 128 x 128 pixels of a plane on the detector's grid: `on_grid` undone."""
+    columns, rows = detector_yz(np.arange(128), np.arange(128))
+    return np.asarray(grid[np.ix_(rows, columns)])
+
+
 def threshold_kev(gain_index: NDArray[np.integer], step: NDArray[np.integer]) -> Array:
     """Low thresholds that the context sets, keV; 0 for a pixel that is off (step above 62) and in the gaps.
 
@@ -63,11 +74,30 @@ def threshold_kev(gain_index: NDArray[np.integer], step: NDArray[np.integer]) ->
     gain_index, step : ndarray
         ``(134, 130)`` planes 0 and 1 of ISGR-PXLP-CFG.
     """
+    slope, offset = _law(gain_index)
+    usable = (module_map() >= 0) & (step <= _HIGHEST_STEP)
+    return np.where(usable, slope * step + offset, 0.0)
+
+
+def threshold_step(gain_index: NDArray[np.integer], threshold_kev: Array) -> NDArray[np.uint8]:
+    """Threshold steps, 0 to 62, that come closest to some low thresholds.
+
+    Parameters
+    ----------
+    gain_index : ndarray
+        ``(134, 130)`` plane 0 of ISGR-PXLP-CFG.
+    threshold_kev : ndarray
+        ``(134, 130)`` keV.
+    """
+    slope, offset = _law(gain_index)
+    return np.clip(np.rint((threshold_kev - offset) / slope), 0, _HIGHEST_STEP).astype(np.uint8)
+
+
+def _law(gain_index: NDArray[np.integer]) -> tuple[Array, Array]:
+    """KeV a step and keV at step 0 of each pixel, ``(134, 130)``."""
     batch = (module_map() == _OTHER_BATCH).astype(int)
     gain = np.clip(gain_index, 0, 3)
-    threshold = _SLOPE[batch, gain] * step + _OFFSET[batch, gain]
-    usable = (module_map() >= 0) & (step <= _HIGHEST_STEP)
-    return np.where(usable, threshold, 0.0)
+    return _SLOPE[batch, gain], _OFFSET[batch, gain]
 
 
 def pixels_on(status: NDArray[np.uint8], module: int) -> NDArray[np.bool_]:

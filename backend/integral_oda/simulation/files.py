@@ -20,7 +20,7 @@ from integral_oda.errors import OutputError
 from integral_oda.instrument.detector import DETECTOR_SHAPE
 from integral_oda.simulation.events import DrawnEvents
 
-__all__ = ["SimulatedWindow", "free_folder", "write_window"]
+__all__ = ["SimulatedWindow", "free_folder", "obt_ticks", "write_window"]
 
 Columns = Sequence[tuple[str, str, str | None]]
 
@@ -87,12 +87,17 @@ class SimulatedWindow:
 
     def obt(self, seconds: Array) -> NDArray[np.uint64]:
         """On-board time in ticks of 2^-20 s."""
-        start = round(self.start_ijd * SECONDS_A_DAY) * _TICKS_A_SECOND
+        start = obt_ticks(self.start_ijd)
         return np.uint64(start) + np.round(np.asarray(seconds) * _TICKS_A_SECOND).astype(np.uint64)
 
     def ijd(self, seconds: Array) -> Array:
         """Times as IJD."""
         return self.start_ijd + np.asarray(seconds) / SECONDS_A_DAY
+
+
+def obt_ticks(ijd: float) -> int:
+    """On-board time of whole seconds, in ticks of 2^-20 s, that simulations begin with at a time (IJD)."""
+    return round(ijd * SECONDS_A_DAY) * _TICKS_A_SECOND
 
 
 def write_window(window: SimulatedWindow, root: Path, extra: Mapping[str, str]) -> Path:

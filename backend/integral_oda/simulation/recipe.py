@@ -298,6 +298,8 @@ class DetectorModel(_Part):
         Mean dead time of a module and its spread between modules.
     low_threshold_kev, low_threshold_spread_kev : float
         Low threshold of a pixel and its spread; 0 for none.
+    context : bool
+        Write the pixel context of the revolution, which has the thresholds rounded to its steps, and dead pixels off.
     gain_spread : float
         Relative spread of the gain between pixels.
     rejected_fraction : float
@@ -312,6 +314,7 @@ class DetectorModel(_Part):
     dead_time_spread: Fraction = 0.0
     low_threshold_kev: NotNegative = 0.0
     low_threshold_spread_kev: NotNegative = 0.0
+    context: bool = False
     gain_spread: Fraction = 0.0
     rejected_fraction: Fraction = 0.0
 

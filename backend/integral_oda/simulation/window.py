@@ -15,6 +15,7 @@ from integral_oda.arrays import Array
 from integral_oda.errors import RequestError
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.simulation.behaviour import mean_rate
+from integral_oda.simulation.context import write_context
 from integral_oda.simulation.events import DrawnEvents, WindowSetting, draw_background, draw_source
 from integral_oda.simulation.files import SECONDS_A_DAY, SimulatedWindow, free_folder, write_window
 from integral_oda.simulation.nuisances import Direction, ridge_directions
@@ -23,7 +24,7 @@ from integral_oda.simulation.pointings import attitude_keywords, pointing_axes, 
 from integral_oda.simulation.recipe import Constant, Recipe, SourceModel, read_recipe
 from integral_oda.simulation.spectra import background_spectrum, source_spectrum
 
-__all__ = ["DEMO_SCW", "TRUTH_BANDS", "simulate", "simulate_demo_window", "simulate_window"]
+__all__ = ["DEMO_SCW", "TRUTH_BANDS", "draw_detector", "simulate", "simulate_demo_window", "simulate_window"]
 
 
 TRUTH_BANDS = ((20.0, 40.0), (28.0, 40.0), (28.0, 80.0), (40.0, 80.0), (80.0, 200.0))
@@ -51,7 +52,7 @@ def simulate(recipe: Recipe, out: str | Path, report: Callable[[str], None] | No
     Raises
     ------
     OutputError
-        If a window is there already or the folder cannot be written.
+        If a window or a context is there already or the folder cannot be written.
     RequestError
         If the recipe leaves no good time.
     """
@@ -61,6 +62,8 @@ def simulate(recipe: Recipe, out: str | Path, report: Callable[[str], None] | No
     truth: dict[str, Any] = {"seed": recipe.seed, "recipe": recipe.model_dump(mode="json"), "windows": []}
     for number in range(recipe.count):
         free_folder(out, _scw(recipe, number))
+    if recipe.detector.context:
+        write_context(draw_detector(recipe), out, recipe.revolution, recipe.start_ijd)
     for number in range(recipe.count):
         window, window_truth = simulate_window(recipe, number)
         write_window(window, out, {})
@@ -68,7 +71,7 @@ def simulate(recipe: Recipe, out: str | Path, report: Callable[[str], None] | No
         windows.append(window.scw)
         if report is not None:
             report(f"{window.scw}: {len(window.events)} events in {window_truth['ontime_s']:.0f} s of good time")
-    truth["detector"] = _plane_truth(_plane(recipe))
+    truth["detector"] = _plane_truth(draw_detector(recipe))
     with write_aside(out / "truth.json") as aside:
         aside.write_text(json.dumps(truth, indent=1), encoding="utf-8")
     with write_aside(out / "sources.ecsv") as aside:
@@ -109,7 +112,7 @@ def simulate_window(recipe: Recipe, number: int) -> tuple[SimulatedWindow, dict[
         What is in it, for JSON.
     """
     x_and_z = pointing_axes(recipe)[number]
-    plane, attitude = _plane(recipe), true_attitude(recipe, x_and_z)
+    plane, attitude = draw_detector(recipe), true_attitude(recipe, x_and_z)
     start_s = recipe.window_start_s(number)
     whole = np.array([[0.0, recipe.duration_s]])
     recorded = _without(whole, recipe.gaps_s)
@@ -140,7 +143,8 @@ def _streams(recipe: Recipe) -> list[np.random.SeedSequence]:
     return np.random.SeedSequence(recipe.seed).spawn(1 + recipe.count)
 
 
-def _plane(recipe: Recipe) -> DetectorPlane:
+def draw_detector(recipe: Recipe) -> DetectorPlane:
+    """State of the detector that all windows of a recipe share."""
     return draw_plane(recipe.detector, recipe.background, np.random.default_rng(_streams(recipe)[0]))
 
 

@@ -18,14 +18,20 @@ from integral_oda.archive.housekeeping import (
     read_switch_list,
     read_temperatures,
 )
-from integral_oda.archive.ic_files import read_detector_maps, read_energy_calibration, read_mask
+from integral_oda.archive.ic_files import (
+    read_detector_maps,
+    read_efficiency_table,
+    read_energy_calibration,
+    read_mask,
+)
 from integral_oda.arrays import Array
 from integral_oda.errors import DataError
 from integral_oda.instrument.detector import DETECTOR_SHAPE, active_pixels
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.mask import mask_pattern
+from integral_oda.instrument.pixel_status import threshold_kev
 
-__all__ = ["check_mask", "detector_maps", "of_kind", "pixels_off", "recalibrated"]
+__all__ = ["check_mask", "context_thresholds", "detector_maps", "of_kind", "pixels_off", "recalibrated"]
 
 _ENERGY_TABLES = ("lut1", "lut2", "mcec", "l2re")
 
@@ -70,6 +76,28 @@ def pixels_off(raw: Mapping[str, Path], header: Mapping[str, Any]) -> tuple[NDAr
         if paths:
             told.append("HK3" if name == "noisy" else "switch list")
     return off, " + ".join(["events", *told])
+
+
+def context_thresholds(raw: Mapping[str, Path]) -> tuple[Array, str]:
+    """Low thresholds as the context sets them, and where the thresholds of the pixels come from.
+
+    Returns
+    -------
+    threshold : ndarray
+        ``(134, 130)`` keV, by OSA's law or the IC tree's table of efficiencies (effc); 0 where they are not known.
+    origin : str
+        For headers; ``"events"`` where the context tells nothing: then they are fitted to the events alone.
+    """
+    if "context" not in raw:
+        return np.zeros(DETECTOR_SHAPE), "events"
+    context, origin = read_pixel_context(raw["context"]), "context + events"
+    threshold = np.where(context.on, threshold_kev(context.gain_index, context.threshold_step), 0.0)
+    for path in of_kind(raw, "effc").values():
+        threshold = read_efficiency_table(path).thresholds_kev(context.threshold_step, threshold)
+        origin = "context, effc + events"
+    if len(np.unique(threshold[threshold > 0])) < 2:
+        return np.zeros(DETECTOR_SHAPE), "events"
+    return threshold, origin
 
 
 def detector_maps(raw: Mapping[str, Path], band: EnergyBand) -> dict[str, Array]:

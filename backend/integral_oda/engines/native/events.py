@@ -15,7 +15,7 @@ from integral_oda.archive.events import EventList, read_events
 from integral_oda.archive.exclusions import read_bad_time
 from integral_oda.archive.housekeeping import read_dead_times
 from integral_oda.arrays import Array
-from integral_oda.engines.native.calibration import check_mask, of_kind, pixels_off, recalibrated
+from integral_oda.engines.native.calibration import check_mask, context_thresholds, of_kind, pixels_off, recalibrated
 from integral_oda.engines.native.gain import gain_cards, module_spectra
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
@@ -64,6 +64,8 @@ class SelectedEvents:
         Keywords of the science window, with those that say what its files told of the instrument.
     off_pixels : ndarray of bool
         ``(134, 130)`` switched off as context, telemetry or switch lists have it.
+    context_threshold_kev : ndarray
+        ``(134, 130)`` low thresholds as the context sets them, 0 where that is not known.
     silence_ijd : ndarray
         ``(k, 3)`` module (-1 for all of them together), start and stop of times without any event.
     """
@@ -79,6 +81,7 @@ class SelectedEvents:
     rejected_module: NDArray[np.uint8]
     header: dict[str, Any]
     off_pixels: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(DETECTOR_SHAPE, dtype=bool))
+    context_threshold_kev: Array = field(default_factory=lambda: np.zeros(DETECTOR_SHAPE))
     silence_ijd: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
 
     @property
@@ -147,7 +150,10 @@ class Cor:
             raise DataError(f"{raw['events']}: only {len(events)} events; an image needs at least {_FEWEST_EVENTS}")
         check_mask(raw)
         off, told = pixels_off(raw, events.header)
-        return select_events(recalibrated(events, raw), off, {**ic_cards(dict(raw)), "PIXSTAT": told})
+        thresholds, origin = context_thresholds(raw)
+        cards = {**ic_cards(dict(raw)), "PIXSTAT": told, "THRORIG": origin}
+        selected = select_events(recalibrated(events, raw), off, cards)
+        return replace(selected, context_threshold_kev=thresholds)
 
     def save(self, value: SelectedEvents, folder: Path) -> None:
         """Write the columns."""

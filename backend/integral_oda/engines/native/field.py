@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,8 @@ class DetectorEfficiency:
         ``(n, 2)`` tangents of bright sources that the catalogue lacks: their light is no background.
     sigma_kev, tail, centre_kev, width_kev : float
         Of the turn-on and of the thresholds' prior.
+    offset_kev : ndarray
+        ``(n_usable,)`` of that prior, see `Thresholds`; empty where no context tells of the thresholds.
     """
 
     usable: NDArray[np.bool_]
@@ -117,6 +119,7 @@ class DetectorEfficiency:
     tail: float
     centre_kev: float
     width_kev: float
+    offset_kev: Array = field(default_factory=lambda: np.zeros(0))
 
     def known_places(self, field: FieldSources) -> list[tuple[float, float]]:
         """Tangents of the catalogue's sources and of the bright ones that it lacks."""
@@ -136,6 +139,7 @@ class DetectorEfficiency:
             glow=np.asarray(self.glow),
             places=np.asarray(self.places),
             pliancy=np.asarray(self.pliancy),
+            offset_kev=np.asarray(self.offset_kev),
         )
 
 
@@ -186,7 +190,7 @@ def live_time_map(good: GoodTime, dead: DeadTime) -> Array:
 
 
 class Effi:
-    """Find noisy pixels and fit the low threshold of every other one."""
+    """Find noisy pixels and fit the low threshold of every other one, about the context's where there is one."""
 
     def compute(
         self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]
@@ -213,6 +217,7 @@ class Effi:
             tail=fitted.tail,
             centre_kev=fitted.centre_kev,
             width_kev=fitted.width_kev,
+            offset_kev=fitted.offset_kev,
         )
 
     def save(self, value: DetectorEfficiency, folder: Path) -> None:
@@ -231,6 +236,7 @@ class _Pixels:
         self._scw = str(events.header.get("SWID", ""))
         self._sigma = threshold_sigma_kev(events.revolution)
         self._good = np.asarray(events.good_pixels)
+        self._offset = _context_offset(np.asarray(events.context_threshold_kev), self._good)
         self._live = live_time_map(good, dead)
         energy, kept = np.asarray(events.energy_kev), good.inside(np.asarray(events.time_ijd))
         kept &= (energy >= CHANNELS[0]) & (energy < CHANNELS[-1] + STEP_KEV)
@@ -248,7 +254,7 @@ class _Pixels:
         quiet = self._quiet(expected)
         fitted = self._thresholds(quiet, bright, None)
         usable = np.zeros(DETECTOR_SHAPE, dtype=bool)
-        usable[quiet] = fitted.energy_kev < fitted.centre_kev + HIGHEST_THRESHOLD_WIDTHS * fitted.width_kev
+        usable[quiet] = fitted.energy_kev < fitted.mean_kev + HIGHEST_THRESHOLD_WIDTHS * fitted.spread_kev
         quiet = self._not_noisy_below(quiet, fitted)
         usable &= quiet
         if usable.sum() < _FEWEST_PIXELS:
@@ -293,7 +299,7 @@ class _Pixels:
     def _not_noisy_below(self, usable: NDArray[np.bool_], fitted: Thresholds) -> NDArray[np.bool_]:
         """Pixels without an excess of counts below the energy where the detector switches on."""
         edges = np.append(SPECTRUM_EDGES, np.inf)
-        below = edges[1:] <= fitted.centre_kev - 0.5 * fitted.sigma_kev
+        below = edges[1:] <= fitted.mean_kev - 0.5 * fitted.sigma_kev
         if not below.any():
             return usable
         quiet = usable.copy()
@@ -305,8 +311,20 @@ class _Pixels:
     def _thresholds(
         self, usable: NDArray[np.bool_], bright: Sequence[tuple[float, float]], start: Thresholds | None
     ) -> Thresholds:
-        fitted = fit_thresholds(self.spectra(usable), self._sigma, self._light(bright, usable), start)
+        offset = None if self._offset is None else self._offset[usable]
+        fitted = fit_thresholds(self.spectra(usable), self._sigma, self._light(bright, usable), start, offset)
         return replace(fitted, places=np.array(bright).reshape(-1, 2))
+
+
+def _context_offset(threshold_kev: Array, good: NDArray[np.bool_]) -> Array | None:
+    """How far the context has the threshold of each pixel from the mean of the good ones, ``(134, 130)`` keV.
+
+    None where it tells nothing: there is none, or all its thresholds are equal.
+    """
+    known = good & (threshold_kev > 0)
+    if not known.any() or np.ptp(threshold_kev[known]) == 0:
+        return None
+    return np.where(known, threshold_kev - threshold_kev[known].mean(), 0.0)
 
 
 def _bright_unknown(probe: Shadowgram, field: FieldSources) -> list[tuple[float, float]]:

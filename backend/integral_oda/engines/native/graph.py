@@ -51,7 +51,7 @@ NONE_FOUND = 1e6
 """Significance that no excess has: where the user's sources are all there is."""
 
 _NATIVE = "integral_oda.engines.native"
-COR = DeclaredStep("COR", "5", f"{_NATIVE}.events:Cor")
+COR = DeclaredStep("COR", "6", f"{_NATIVE}.events:Cor")
 GTI = DeclaredStep("GTI", "2", f"{_NATIVE}.events:Gti")
 DEAD = DeclaredStep("DEAD", "2", f"{_NATIVE}.events:Dead")
 CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")

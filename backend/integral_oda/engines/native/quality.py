@@ -162,8 +162,9 @@ class _Window:
             "gain_warning": header.get("GAINWARN", "none"),
             "pixels": {name: int((self.states == k).sum()) for k, name in enumerate(PIXEL_STATES) if k},
             "usable_fraction": float(self.usable.sum()) / N_PIXELS,
-            "threshold_kev": self.efficiency.centre_kev,
-            "threshold_spread_kev": self.efficiency.width_kev,
+            "threshold_kev": self.efficiency.thresholds.mean_kev,
+            "threshold_spread_kev": self.efficiency.thresholds.spread_kev,
+            "thresholds_from": header.get("THRORIG", "events"),
             "rate": self._variation(),
         }
 
