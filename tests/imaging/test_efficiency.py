@@ -89,8 +89,11 @@ def test_a_relative_change_of_the_background_is_answered_as_claimed(simulated, f
 
 
 @pytest.mark.parametrize("counts_a_pixel", [0.05, 0.3])
-def test_a_faint_source_is_answered_as_claimed(simulated, fitted, counts_a_pixel):
+@pytest.mark.parametrize("context", [False, True])
+def test_a_faint_source_is_answered_as_claimed(simulated, fitted, counts_a_pixel, context):
     # The light that passes the fitted thresholds, which are then fitted anew with the old background.
+    if context:
+        fitted = fit_thresholds(simulated[1], SIGMA_KEV, offset_kev=np.round(simulated[0]) - 35)
     spectra, inside = simulated[1], (BAND.e1_kev <= CHANNELS) & (BAND.e2_kev > CHANNELS)
     known = measure_pliancy(fitted, spectra.counts)
     light = counts_a_pixel * at_thresholds(known.energy_kev, known.turn_on * _crab_in(inside))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from integral_oda.imaging.thresholds import (
     CHANNELS,
@@ -104,3 +106,73 @@ def test_a_source_that_outshines_the_background_is_told_from_it(index):
     assert (found.energy_kev - true)[dark].mean() == pytest.approx((found.energy_kev - true)[~dark].mean(), abs=0.4)
     assert found.amplitude().shape == (N_PIXELS, len(SPECTRUM_EDGES) - 1)
     assert np.all(found.amplitude()[dark] == 1)
+
+
+def in_steps(threshold_kev):
+    """As a context has them, to a step of 1.1 keV."""
+    return 1.1 * np.round(threshold_kev / 1.1)
+
+
+def error_of(fitted, true):
+    return float((fitted.energy_kev - true).std())
+
+
+def test_no_offsets_and_none_at_all_are_the_same_to_the_last_bit(simulated, fitted):
+    again = fit_thresholds(simulated[1], SIGMA_KEV, offset_kev=np.zeros(0))
+    assert np.array_equal(again.energy_kev, fitted.energy_kev)
+    assert np.array_equal(again.background, fitted.background)
+    assert (again.mean_kev, again.spread_kev) == (fitted.centre_kev, fitted.width_kev)
+
+
+def test_a_context_leaves_its_rounding_as_the_error(simulated, fitted):
+    true, spectra = simulated
+    known = fit_thresholds(spectra, SIGMA_KEV, offset_kev=in_steps(true) - true.mean())
+    assert error_of(known, true) < 0.45 < 1.0 < error_of(fitted, true)
+    assert (known.energy_kev - true).mean() == pytest.approx(0, abs=0.5)
+    assert known.width_kev == pytest.approx(0.7, abs=0.1)
+    assert known.mean_kev == pytest.approx(fitted.mean_kev, abs=0.2)
+    assert known.spread_kev == pytest.approx(true.std(), rel=0.05)
+
+
+@pytest.mark.parametrize("scatter_kev", [1.0, 2.0])
+def test_the_width_is_what_the_context_leaves(simulated, scatter_kev):
+    true, spectra = simulated
+    offset = true - true.mean() + np.random.default_rng(57).normal(0, scatter_kev, N_PIXELS)
+    assert fit_thresholds(spectra, SIGMA_KEV, offset_kev=offset).width_kev == pytest.approx(scatter_kev, rel=0.1)
+
+
+def test_a_shuffled_context_is_hardly_believed(simulated, fitted):
+    true, spectra = simulated
+    offset = np.random.default_rng(58).permutation(true) - true.mean()
+    wrong = fit_thresholds(spectra, SIGMA_KEV, offset_kev=offset)
+    assert wrong.width_kev == pytest.approx(np.sqrt(2) * true.std(), rel=0.1)
+    assert error_of(wrong, true) < 1.15 * error_of(fitted, true)
+    assert (wrong.energy_kev - fitted.energy_kev).mean() == pytest.approx(0, abs=0.1)
+
+
+def test_a_refit_keeps_the_offsets(simulated):
+    true, spectra = simulated
+    known = fit_thresholds(spectra, SIGMA_KEV, offset_kev=in_steps(true) - true.mean())
+    again = refit_thresholds(known, spectra.counts)
+    assert np.abs(again.energy_kev - known.energy_kev).max() < 0.1
+    assert np.array_equal(again.offset_kev, known.offset_kev)
+
+
+@settings(max_examples=10, deadline=None)
+@given(shift=st.floats(-12, 12), seed=st.integers(0, 99))
+def test_only_the_differences_of_a_context_count(simulated, shift, seed):
+    some = np.random.default_rng(seed).permutation(N_PIXELS)[:500]
+    spectra = PixelSpectra(simulated[1].counts[some], simulated[1].total * (500 / N_PIXELS))
+    offset = in_steps(simulated[0][some]) - 35.5
+    one, other = (fit_thresholds(spectra, SIGMA_KEV, offset_kev=o) for o in (offset, offset + shift))
+    assert other.centre_kev + shift == pytest.approx(one.centre_kev, abs=1e-6)
+    assert other.energy_kev == pytest.approx(one.energy_kev, abs=1e-5)
+
+
+def test_a_pixel_far_from_the_others_is_still_within_reach():
+    rng = np.random.default_rng(59)
+    true = np.where(np.arange(1500) < 100, 55.0, 30.0)
+    background = np.where(ENERGY < 300, 1.2 * (ENERGY / 60.0) ** -1.0, 0.0)
+    known = fit_thresholds(drawn(true, background, rng), SIGMA_KEV, offset_kev=true - true.mean())
+    assert known.energy_kev[:100] == pytest.approx(np.full(100, 55.0), abs=1.5)
+    assert known.energy_kev[100:] == pytest.approx(np.full(1400, 30.0), abs=1.5)

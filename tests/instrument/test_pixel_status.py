@@ -15,6 +15,8 @@ from integral_oda.instrument.pixel_status import (
     pixels_on,
     pixels_switched_off,
     threshold_kev,
+    threshold_step,
+    without_gaps,
 )
 
 
@@ -61,3 +63,12 @@ def test_the_gapless_plane_on_the_grid():
     grid = on_grid(plane, fill=-1)
     assert (grid[~active_pixels()] == -1).all()
     assert grid[active_pixels()].tolist() == plane.ravel().tolist()
+    assert np.array_equal(without_gaps(grid), plane)
+
+
+@given(st.integers(0, 3), st.integers(0, 62))
+def test_steps_of_thresholds_and_thresholds_of_steps(gain_index, step):
+    gain = np.full((134, 130), gain_index)
+    threshold = threshold_kev(gain, np.full((134, 130), step))
+    assert (threshold_step(gain, threshold)[active_pixels()] == step).all()
+    assert (threshold_step(gain, threshold + 0.4)[active_pixels()] == step).all()

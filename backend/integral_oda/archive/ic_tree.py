@@ -62,7 +62,7 @@ IC_KINDS = {
         IcKind("l2re", "ISGR-L2RE-MOD", "mod", "isgr_l2re_mod_*", "energies of the archive"),
         IcKind("gain", "ISGR-GAIN-MOD", "mod", "isgr_gain_mod_*", "nothing: only OSA 10 takes it"),
         IcKind("off2", "ISGR-OFF2-MOD", "mod", "isgr_off2_mod_*", "nothing: only OSA 10 takes it"),
-        IcKind("effc", "ISGR-EFFC-MOD", "mod", "isgr_effc_mod_*", "thresholds of the context by OSA's law"),
+        IcKind("effc", "ISGR-EFFC-MOD", "mod", "isgr_effc_mod_*", "OSA's law for the context's steps"),
         IcKind("bti", "ISGR-GNRL-BTI", "lim", "isgr_gnrl_bti_*", "no bad time intervals"),
     )
 }

@@ -318,6 +318,12 @@ class DetectorModel(_Part):
     gain_spread: Fraction = 0.0
     rejected_fraction: Fraction = 0.0
 
+    @model_validator(mode="after")
+    def _has_thresholds(self) -> Self:
+        if self.context and not self.low_threshold_kev:
+            raise ValueError("a context needs low_threshold_kev above 0")
+        return self
+
 
 class MaskDefect(_Part):
     """A square spot on the mask that lets less light through, mm from the mask centre."""
