@@ -204,7 +204,7 @@ def _detector(quality: WindowQuality) -> Figure:
     values = thresholds[np.isfinite(thresholds)]
     panels[5].hist(values, np.arange(np.floor(values.min()), values.max() + 0.5, 0.5).tolist(), color=_BLUE)
     panels[5].set(xlabel="low threshold [keV]", ylabel="pixels")
-    panels[5].set_title("low thresholds of the usable pixels", fontsize=10, loc="left")
+    panels[5].set_title(f"thresholds of the usable pixels: {numbers['thresholds_from']}", fontsize=10, loc="left")
     return figure
 
 
