@@ -2,7 +2,7 @@
 
 Run: python benchmarks/pixel_contexts.py [--windows 8] [--seed 1]; writes pixel_contexts.json in benchmarks/reports.
 Simulated windows of late years, thresholds 36 +- 4 keV, are analysed without their context, with it, with all its
-thresholds two steps higher, and with its thresholds shuffled among the pixels; in each is one source of some 20 sigma.
+thresholds two steps higher or half as far apart, and with its thresholds shuffled among the pixels; in each is one source of some 20 sigma.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from integral_oda.simulation.recipe import Recipe, make_recipe
 from integral_oda.simulation.window import draw_detector, simulate
 
 BAND = EnergyBand(28.0, 80.0)
-CONTEXTS = ("none", "as it is", "two steps higher", "shuffled")
+CONTEXTS = ("none", "as it is", "two steps higher", "half as far apart", "shuffled")
 _FLUX = 18.0
 
 
@@ -69,6 +69,8 @@ def changed_context(path: Path, kind: str, folder: Path, seed: int) -> dict[str,
         on = step < OFF_STEP
         if kind == "two steps higher":
             step[on] += 2
+        elif kind == "half as far apart":
+            step[on] = np.rint(step[on] / 2 + 10)
         elif kind == "shuffled":
             step[on] = np.random.default_rng(seed).permutation(step[on])
     return {"context": copy}
@@ -108,7 +110,12 @@ def analyse(recipe: Recipe) -> list[dict[str, Any]]:
 def of(efficiency: DetectorEfficiency, true_kev: Array) -> dict[str, float]:
     """How well the thresholds are known, keV, and how many pixels are used."""
     wrong = efficiency.threshold_kev - true_kev[efficiency.usable]
-    numbers = {"mean_kev": wrong.mean(), "scatter_kev": wrong.std(), "width_kev": efficiency.width_kev}
+    numbers = {
+        "mean_kev": wrong.mean(),
+        "scatter_kev": wrong.std(),
+        "width_kev": efficiency.width_kev,
+        "stretch": efficiency.stretch,
+    }
     return {name: float(value) for name, value in numbers.items()} | {"pixels": int(efficiency.usable.sum())}
 
 

@@ -125,10 +125,11 @@ def test_a_context_that_is_off_as_a_whole_gives_the_same(window, known, tmp_path
 def test_a_context_of_nonsense_does_no_harm(window, without, tmp_path):
     shuffle = np.random.default_rng(3).permutation
     flux, error, efficiency, _ = measured(window, changed(window[2], tmp_path, shuffle))
-    assert efficiency.width_kev > 1.4 * without[2].width_kev
-    assert error < 1.05 * without[1]
+    assert efficiency.stretch < 0.1
+    assert efficiency.width_kev == pytest.approx(without[2].width_kev, rel=0.03)
+    assert error == pytest.approx(without[1], rel=0.03)
     assert flux == pytest.approx(FLUX, abs=3 * error)
-    assert flux == pytest.approx(without[0], abs=error)
+    assert flux == pytest.approx(without[0], rel=0.03)
 
 
 def test_a_context_of_equal_thresholds_tells_nothing_of_them(window, without, tmp_path):

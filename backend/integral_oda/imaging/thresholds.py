@@ -8,8 +8,8 @@ Pixels have some hundred counts each, so a threshold is known to 1 or 2 keV only
 thresholds, the prior of each, are the most probable ones with the thresholds marginalised (expectation
 maximisation). Spectra that went with the single best threshold of each pixel would be too high below them, and the
 thresholds with them. Where a context says how the pixels differ from each other, the prior of each is centred there:
-what is fitted is one shift of them all, for the energy scale has drifted over the mission, and the width of what is
-left, so that a context which is wrong counts for little.
+what is fitted is one shift and one stretch of them all, for the energy scale has drifted over the mission (15 keV
+have become 36), and the width of what is left, so that a context which is wrong counts for nothing.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _PIXELS_OF_ROUNDS = 3000
 """So many pixels are enough for a start."""
 _FIRST_WIDTH_KEV, _LEAST_WIDTH_KEV = 3.0, 0.7
 _REACH_WIDTHS = 6.0
-_LONGEST_STRIDE = 4.0
+_LONGEST_STRIDE, _MOST_STRETCHED = 4.0, 4.0
 _PIXELS_AT_ONCE = 512
 _COARSE = 2
 """Steps of the grid that thresholds are taken at to find how probable they are."""
@@ -117,6 +117,8 @@ class Thresholds:
         ``(n_bright, 2)`` tangents of the bright sources.
     offset_kev : ndarray
         ``(n_pixels,)`` how far each prior's centre is from the common one, as a context has it; empty without one.
+    stretch : float
+        What the context's differences were multiplied with to make these.
     """
 
     energy_kev: Array
@@ -130,6 +132,7 @@ class Thresholds:
     glow: Array = field(default_factory=lambda: np.zeros((0, len(CHANNELS))))
     places: Array = field(default_factory=lambda: np.zeros((0, 2)))
     offset_kev: Array = field(default_factory=lambda: np.zeros(0))
+    stretch: float = 1.0
 
     @property
     def mean_kev(self) -> float:
@@ -195,7 +198,7 @@ def fit_thresholds(
     energy = mixture.most_probable(spectra, lit, offset)
     return Thresholds(
         energy, sigma_kev, mixture.centre, mixture.width, mixture.background, mixture.tail, light=lit,
-        glow=mixture.glow, offset_kev=offset,
+        glow=mixture.glow, offset_kev=mixture.stretch * offset, stretch=mixture.stretch,
     )  # fmt: skip
 
 
@@ -261,7 +264,8 @@ class _Mixture:
         offset: Array, start: Thresholds | None,
     ) -> None:  # fmt: skip
         self.sigma, self.centre, self.width = sigma_kev, centre, width
-        self.mean, spread = _overall(centre, width, offset)
+        self.stretch = 1.0 if start is None else start.stretch
+        self.mean, spread = _overall(centre, width, self.stretch * offset)
         self.tail = _FIRST_TAIL if start is None else start.tail
         self.glow = np.zeros((light.shape[1], len(CHANNELS)))
         if start is not None and start.glow.shape == self.glow.shape:
@@ -301,10 +305,10 @@ class _Mixture:
         return _peaks(self._blocks(spectra, light, offset, near), near)
 
     def _prior(self, offset: Array) -> _Prior:
-        return _Prior(self.centre, self.width, offset)
+        return _Prior(self.centre, self.width, self.stretch * offset)
 
     def _measure_prior(self, share: Array, expected: Array, offset: Array) -> None:
-        """Centre and width: mean and spread of the thresholds less their offsets.
+        """Centre and width: mean and spread of the thresholds less their offsets, which are stretched to fit best.
 
         With offsets the prior may be narrower than what the spectra tell of a threshold, and expectation maximisation
         then all but stands still: its steps are lengthened to those of Newton's method, four times at most.
@@ -313,15 +317,18 @@ class _Mixture:
             self.centre = float(share @ THRESHOLD_GRID / share.sum())
             spread = np.sqrt(share @ (THRESHOLD_GRID - self.centre) ** 2 / share.sum())
         else:
-            left = expected - offset - self.centre
+            left, apart = expected - self.stretch * offset - self.centre, offset - offset.mean()
+            slope = float(left @ apart / max(apart @ apart, 1e-9))
             within = float(share @ (THRESHOLD_GRID - self.centre) ** 2 / share.sum())
             within -= float(((expected - self.centre) ** 2).mean())
             longer = min(1 / max(1 - within / self.width**2, 1e-9), _LONGEST_STRIDE)
-            self.centre += longer * float(left.mean())
-            step = within + float(left.var()) - self.width**2
+            stretch = float(np.clip(self.stretch + longer * slope, 0.0, _MOST_STRETCHED))
+            self.centre += longer * float(left.mean()) - (stretch - self.stretch) * float(offset.mean())
+            self.stretch = stretch
+            step = within + float((left - slope * apart).var()) - self.width**2
             spread = np.sqrt(max(self.width**2 + min(longer**2, _LONGEST_STRIDE) * step, 0.0))
         self.width = float(np.clip(spread, _LEAST_WIDTH_KEV, 8.0))
-        self.mean = _overall(self.centre, self.width, offset)[0]
+        self.mean = _overall(self.centre, self.width, self.stretch * offset)[0]
 
     def _in_bins(self) -> Array:
         """Background in the bins of `SPECTRUM_EDGES` at each threshold, ``(233, 25)``."""

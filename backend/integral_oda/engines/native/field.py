@@ -104,6 +104,8 @@ class DetectorEfficiency:
         Of the turn-on and of the thresholds' prior.
     offset_kev : ndarray
         ``(n_usable,)`` of that prior, see `Thresholds`; empty where no context tells of the thresholds.
+    stretch : float
+        Of the context's differences, see `Thresholds`.
     """
 
     usable: NDArray[np.bool_]
@@ -120,6 +122,7 @@ class DetectorEfficiency:
     centre_kev: float
     width_kev: float
     offset_kev: Array = field(default_factory=lambda: np.zeros(0))
+    stretch: float = 1.0
 
     def known_places(self, field: FieldSources) -> list[tuple[float, float]]:
         """Tangents of the catalogue's sources and of the bright ones that it lacks."""
@@ -140,6 +143,7 @@ class DetectorEfficiency:
             places=np.asarray(self.places),
             pliancy=np.asarray(self.pliancy),
             offset_kev=np.asarray(self.offset_kev),
+            stretch=self.stretch,
         )
 
 
@@ -218,6 +222,7 @@ class Effi:
             centre_kev=fitted.centre_kev,
             width_kev=fitted.width_kev,
             offset_kev=fitted.offset_kev,
+            stretch=fitted.stretch,
         )
 
     def save(self, value: DetectorEfficiency, folder: Path) -> None:
