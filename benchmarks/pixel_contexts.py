@@ -2,7 +2,8 @@
 
 Run: python benchmarks/pixel_contexts.py [--windows 8] [--seed 1]; writes pixel_contexts.json in benchmarks/reports.
 Simulated windows of late years, thresholds 36 +- 4 keV, are analysed without their context, with it, with all its
-thresholds two steps higher or half as far apart, and with its thresholds shuffled among the pixels; in each is one source of some 20 sigma.
+thresholds two steps higher or half as far apart, and with its thresholds shuffled among the pixels; in each is one
+source of some 20 sigma.
 """
 
 from __future__ import annotations
