@@ -70,8 +70,8 @@ _SLOPE_PRIOR, _CURVATURE_PRIOR, _SHAPE_DOUBT = 1.5, 0.5, 0.02
 """1 sigma of a bright source's index about the Crab's and of its curvature; what such a shape is trusted to."""
 _PIVOT_KEV = 40.0
 _STEPS, _LONGEST_STEP = 8, 1.0
-_THRESHOLD_DOUBT_KEV = 1.5
-"""How far off all thresholds together may be, which would bend a bright source's spectrum where they turn on."""
+_THRESHOLD_DOUBT_KEV = 0.5
+"""How far off all thresholds together may be: where they turn on, a bright source's spectrum is trusted the less."""
 
 
 @dataclass(frozen=True)
@@ -373,9 +373,9 @@ class _Mixture:
         if light.shape[1]:
             in_bins, glow, errors = _two_spectra(spectra.counts, on, light, self._expected(light, on))
             reliable = seen[np.searchsorted(CHANNELS, SPECTRUM_EDGES[:-1])]
-            errors = np.hypot(errors, _SHAPE_DOUBT * np.abs(glow))
-            bend = _relative_slope(on)[reliable]
-            self.glow = np.stack([_smooth(*one, reliable, bend) for one in zip(glow, errors, strict=True)])
+            doubt = np.hypot(_SHAPE_DOUBT, _THRESHOLD_DOUBT_KEV * _relative_slope(on))
+            errors = np.hypot(errors, doubt * np.abs(glow))
+            self.glow = np.stack([_smooth(*one, reliable) for one in zip(glow, errors, strict=True)])
             left = left - (self.glow * self._turned_on(lit_share)).sum(axis=0)
             left = np.maximum(left, _LEAST_BACKGROUND * spectra.total)
         background = left / turned_on
@@ -413,27 +413,24 @@ def _relative_slope(on: Array) -> Array:
     return np.abs(slope)
 
 
-def _smooth(counts: Array, error: Array, reliable: NDArray[np.bool_], bend: Array) -> Array:
+def _smooth(counts: Array, error: Array, reliable: NDArray[np.bool_]) -> Array:
     """Spectrum of a bright source, ``(1970,)``: a parabola in logarithms about a Crab through its counts in bins.
 
-    The most probable one, by Gauss-Newton steps, together with the common shift of the thresholds that ``bend`` is the
-    change with, in the reliable bins: it is no property of the source and left out of the spectrum.
+    The most probable one, by Gauss-Newton steps.
     """
     powers, crab = _crab_and_bends()
     level = max(float(counts[reliable].sum()), 1e-3) / rebinned(crab)[reliable].sum()
-    precision = np.array([0.0, _SLOPE_PRIOR, _CURVATURE_PRIOR, _THRESHOLD_DOUBT_KEV])
-    precision[1:] **= -2
-    binned, weight, terms = len(CHANNELS[SPECTRUM_EDGES[-1] > CHANNELS]), error[reliable] ** -2, np.zeros(4)
+    precision = np.array([0.0, _SLOPE_PRIOR**-2, _CURVATURE_PRIOR**-2])
+    binned, weight, terms = len(CHANNELS[SPECTRUM_EDGES[-1] > CHANNELS]), error[reliable] ** -2, np.zeros(3)
     for _ in range(_STEPS):
-        shape = level * crab[:binned] * np.exp(np.clip(terms[:3] @ powers[:, :binned], -30, 30))
-        turned_on = np.exp(terms[3] * bend)
-        expected = _summed(shape)[reliable] * turned_on
-        slopes = np.vstack([_summed(shape * powers[:, :binned])[:, reliable] * turned_on, expected * bend])
+        bent = level * crab[:binned] * np.exp(np.clip(terms @ powers[:, :binned], -30, 30))
+        slopes = _summed(bent * powers[:, :binned])[:, reliable]
+        off = counts[reliable] - _summed(bent)[reliable]
         normal = (slopes * weight) @ slopes.T + np.diag(precision)
-        normal += 1e-9 * np.trace(normal) * np.eye(4)
-        step = np.linalg.solve(normal, (slopes * weight) @ (counts[reliable] - expected) - precision * terms)
+        normal += 1e-9 * np.trace(normal) * np.eye(3)
+        step = np.linalg.solve(normal, (slopes * weight) @ off - precision * terms)
         terms = terms + np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
-    spectrum: Array = level * crab * np.exp(np.clip(terms[:3] @ powers, -30, 30))
+    spectrum: Array = level * crab * np.exp(np.clip(terms @ powers, -30, 30))
     return spectrum
 
 
