@@ -73,13 +73,18 @@ def test_number_of_bins(length, width, bins):
     assert len(fixed_edges(*seconds(0, length), width)) == bins + 1
 
 
+@given(st.floats(1000, 9999), st.integers(1, 3600), st.sampled_from([0.1, 1.0, 10.0, 100.0]))
+def test_rounding_makes_no_bin_of_its_own(start, bins, width):
+    assert len(fixed_edges(start, start + bins * width / DAY_S, width)) == bins + 1
+
+
 @settings(deadline=None)
 @given(st.floats(0.1, 5000), st.floats(0.1, 2000))
 def test_edges_rise_and_cover_the_time(length, width):
     start, stop = seconds(0, length)
     edges = fixed_edges(start, stop, width)
     assert (edges[0], edges[-1]) == (start, stop)
-    assert np.all(np.diff(edges) >= 0)
+    assert np.all(np.diff(edges) > 0)
     assert np.all(np.diff(edges) * DAY_S <= width + 1e-4)
 
 

@@ -24,12 +24,16 @@ SHORTEST_RATE_S = 0.2
 In shorter bins the single event would carry its own dead time: at 0.2 s that is 0.06 % of a rate.
 """
 _SILENCE_FOLDS = 25.0
+_ROUNDING_S = 1e-6
 
 
 def fixed_edges(start_ijd: float, stop_ijd: float, width_s: float) -> Array:
-    """Edges of equal bins from ``start_ijd``; the last one ends at ``stop_ijd``; ``(n + 1,)`` IJD."""
+    """Edges of equal bins from ``start_ijd``; the last one ends at ``stop_ijd``; ``(n + 1,)`` IJD.
+
+    What is left of the time after the last whole bin is a bin of its own unless it is below the rounding of IJD.
+    """
     length_s = (stop_ijd - start_ijd) * DAY_S
-    n_bins = max(int(np.ceil(length_s / width_s - 1e-9)), 1)
+    n_bins = max(int(np.ceil((length_s - min(_ROUNDING_S, width_s / 1000)) / width_s)), 1)
     edges = start_ijd + np.arange(n_bins + 1) * (width_s / DAY_S)
     edges[-1] = stop_ijd
     return edges
