@@ -59,10 +59,10 @@ class Window:
         bins = np.searchsorted(SPECTRUM_EDGES, np.asarray(events.energy_kev), side="right")
         np.add.at(counted, (np.asarray(events.pixel), bins), 1)
         n, empty = len(counted), np.zeros((0, 2))
-        usable = self.efficiency.thresholds
+        fitted = self.efficiency.thresholds
         all_pixels = replace(
-            usable, energy_kev=np.zeros(n), light=np.zeros((n, 0)), glow=np.zeros((0, len(CHANNELS))), places=empty,
-            centre_kev=usable.mean_kev, width_kev=usable.spread_kev, offset_kev=np.zeros(0),
+            fitted, energy_kev=np.zeros(n), light=np.zeros((n, 0)), glow=np.zeros((0, len(CHANNELS))), places=empty,
+            centre_kev=fitted.mean_kev, width_kev=fitted.spread_kev, offset_kev=np.zeros(0),
         )  # fmt: skip
         fitted = refit_thresholds(all_pixels, counted[:, 1:-1])
         plane = fitted.energy_kev.reshape(DETECTOR_SHAPE)
