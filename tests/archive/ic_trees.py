@@ -111,3 +111,8 @@ def write_luts(root: Path, gain: float = 1.0) -> None:
             "CORR": ("256E", np.ones((2048, 256))),
         },
     )
+
+
+def write_decoding(root: Path, array: np.ndarray, name: str = "isgr_deco_mod_0008") -> None:
+    """Decoding array: an image ISGR-DECO-MOD behind an empty primary."""
+    _write(root / "ic/ibis/mod" / f"{name}.fits", fits.ImageHDU(array.astype(np.float32), name="ISGR-DECO-MOD"))

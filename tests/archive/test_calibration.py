@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ic_trees import FOREVER, write_band_maps, write_luts, write_mask
+from ic_trees import FOREVER, write_band_maps, write_decoding, write_luts, write_mask
 
 from integral_oda.archive.calibration import calibration_files, ic_cards
 from integral_oda.archive.tree import Archive
 from integral_oda.engines.native.events import Cor
 from integral_oda.errors import DataError
+from integral_oda.instrument.mask import mask_pattern
 from integral_oda.simulation.recipe import Recipe
 from integral_oda.simulation.window import simulate
 
@@ -55,3 +56,20 @@ def test_a_mask_that_is_not_that_of_ibis_is_refused(archive, tmp_path, monkeypat
     scw = str(archive.windows()[0])
     with pytest.raises(DataError, match="500 of 9025 mask cells"):
         Cor().compute([], {}, {"events": archive.events_file(scw), **calibration_files(archive, scw)})
+
+
+@pytest.mark.parametrize(
+    ("array", "card"),
+    [
+        (2.0 * mask_pattern() - 1, "isgr_deco_mod_0008"),
+        (1 - 2.0 * mask_pattern(), "nominal, isgr_deco_mod_0008 has 0 % of the mask's signs"),
+        (np.ones((64, 64)), "nominal, isgr_deco_mod_0008 is 64 x 64"),
+        (np.ones((2, 64, 64)), "nominal, isgr_deco_mod_0008 has no such image"),
+    ],
+)
+def test_a_decoding_array_is_used_where_it_is_the_masks(array, card, archive, tmp_path, monkeypatch):
+    monkeypatch.setenv("INTEGRAL_ODA_IC", str(tmp_path))
+    write_decoding(tmp_path, array)
+    scw = str(archive.windows()[0])
+    events = Cor().compute([], {}, {"events": archive.events_file(scw), **calibration_files(archive, scw)})
+    assert events.header["IC_DECO"] == card

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ic_trees import write_band_maps, write_luts, write_mask, write_table
+from ic_trees import write_band_maps, write_decoding, write_luts, write_mask, write_table
 
 from integral_oda.archive.ic_files import (
     BandMaps,
+    read_decoding,
     read_detector_maps,
     read_efficiency_table,
     read_energy_calibration,
@@ -29,6 +30,12 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
     write_band_maps(tmp_path / "m.fits", "ISGR-MASK-MOD", BANDS[:1], np.ones((1, 53, 53)))
     with pytest.raises(DataError, match="95 x 95 cells"):
         read_mask(tmp_path / "m.fits")
+
+
+def test_the_decoding_array_comes_as_it_is(tmp_path):
+    array = np.random.default_rng(2).normal(size=(233, 232)).astype(np.float32)
+    write_decoding(tmp_path, array)
+    np.testing.assert_array_equal(read_decoding(tmp_path / "ic/ibis/mod/isgr_deco_mod_0008.fits"), array)
 
 
 def test_maps_of_a_band_are_those_that_it_overlaps(tmp_path):

@@ -11,9 +11,10 @@ from astropy.io import fits
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "archive"))
 
-from ic_trees import write_band_maps, write_response, write_table
+from ic_trees import write_band_maps, write_decoding, write_response, write_table
 
 from integral_oda.analysis import analyse
+from integral_oda.imaging.decoding import mask_contrast
 from integral_oda.instrument.detector import active_pixels, module_map
 from integral_oda.instrument.response import Response, crab_photons, nominal_response
 from integral_oda.products.response_file import read_response
@@ -109,6 +110,23 @@ def test_a_uniformity_map_changes_the_response_of_its_pixels(archive, tree):
     assert mapped.summary["noise"][0]["significance_sigma"] != plain["significance_sigma"]
     with fits.open(mapped.folder / "mosaic.fits") as hdus:
         assert hdus[2].header["IC_UNIF"] == "isgr_unif_bkg_0002"
+
+
+def test_a_decoding_array_decodes_the_map_and_leaves_fitted_fluxes(archive, tree):
+    plain = image_of(archive)
+    write_decoding(tree, np.sign(np.round(mask_contrast(), 9)))
+    decoded = image_of(archive)
+    # Sources are fitted with their shadows, whatever the map is decoded with.
+    assert crab_of(decoded).flux == pytest.approx(crab_of(plain).flux, rel=2e-3)
+    noise = decoded.summary["noise"][0]
+    assert noise["significance_sigma"] / plain.summary["noise"][0]["significance_sigma"] == pytest.approx(1, abs=0.03)
+    assert noise["null_sigma"] == pytest.approx(1, abs=0.05)
+    # The array has 0.90 of the mask's squared contrast: its variance is the larger by that.
+    seen = plain.images[0].variance > 0
+    ratio = decoded.images[0].variance[seen] / plain.images[0].variance[seen]
+    assert np.median(ratio) == pytest.approx(1 / 0.897, abs=0.03)
+    with fits.open(decoded.folder / "mosaic.fits") as hdus:
+        assert hdus[2].header["IC_DECO"] == "isgr_deco_mod_0008"
 
 
 def test_bad_time_of_the_tree_is_no_good_time(archive, tree):

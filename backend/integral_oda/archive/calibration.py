@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from integral_oda.archive.housekeeping import find_detector_files, read_window_times
@@ -15,8 +15,9 @@ from integral_oda.folders import ic_root
 __all__ = ["IC_PREFIX", "calibration_files", "ic_cards", "ic_tree_of", "ic_use"]
 
 IC_PREFIX = "ic_"
-_CONFIRMED, _UNUSED, _OF_CONTEXT = ("mask",), ("deco", "covr"), ("effc",)
-"""Kinds that the built-in model is compared with, that are read for others only, and that a pixel context goes with."""
+_CONFIRMED, _UNUSED, _OF_CONTEXT, _MATCHED = ("mask",), ("covr",), ("effc",), ("deco",)
+"""Kinds that the built-in model is compared with, that are read for others only, that a pixel context goes with, and
+that are used where they are the mask's."""
 
 
 def ic_tree_of(archive: Archive) -> IcTree:
@@ -47,8 +48,16 @@ def calibration_files(archive: Archive, scw: ScwId | str) -> dict[str, Path]:
     return files | {f"{IC_PREFIX}{kind}": file.path for kind, file in ic.items()}
 
 
-def ic_cards(raw: dict[str, Path]) -> dict[str, str]:
-    """Header cards that say, kind by kind, which file of the IC tree was used or what stands in its place."""
+def ic_cards(raw: dict[str, Path], refused: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Header cards that say, kind by kind, which file of the IC tree was used or what stands in its place.
+
+    Parameters
+    ----------
+    raw : dict of str to Path
+        Files of a window, see `calibration_files`.
+    refused : mapping of str to str, optional
+        Kinds whose file cannot be used, and why, in words that follow on its name.
+    """
     cards = {}
     for kind in IC_KINDS:
         path = raw.get(f"{IC_PREFIX}{kind}")
@@ -57,6 +66,7 @@ def ic_cards(raw: dict[str, Path]) -> dict[str, str]:
         else:
             value = path.name.removesuffix(".gz").removesuffix(".fits")
             value = f"nominal, {value} confirms it" if kind in _CONFIRMED else value
+            value = f"nominal, {value} {refused[kind]}" if refused and kind in refused else value
         cards[f"IC_{kind.upper()}"] = value
     return cards
 
@@ -70,6 +80,7 @@ def ic_use(kind: IcKind, files: Sequence[IcFile]) -> str:
     more = f", newest of {len(files)}" if len(files) > 1 else ""
     use = ": the built-in mask is compared with it" if kind.name in _CONFIRMED else ""
     use = ": used where there is a pixel context" if kind.name in _OF_CONTEXT else use
+    use = ": used where its signs are the mask's" if kind.name in _MATCHED else use
     use = ": not used by the native engine" if kind.name in _UNUSED else use
     return f"{newest.label} version {newest.version}, IJD {newest.vstart:.1f} {stop}{more}{use}"
 

@@ -22,6 +22,7 @@ from integral_oda.instrument.pixel_status import on_grid
 
 __all__ = [
     "BandMaps",
+    "read_decoding",
     "read_detector_maps",
     "read_efficiency_table",
     "read_energy_calibration",
@@ -76,6 +77,12 @@ def read_mask(path: str | Path) -> NDArray[np.int8]:
     if cells.shape != (MASK_CELLS, MASK_CELLS):
         raise DataError(f"{path}: ISGR-MASK-MOD is {cells.shape}; {MASK_CELLS} x {MASK_CELLS} cells are needed")
     return (cells > 0.5).astype(np.int8)
+
+
+def read_decoding(path: str | Path) -> Array:
+    """Read the decoding array (ISGR-DECO-MOD), rows along Z; of cells or of pixels, as the file has it."""
+    ((_, plane),) = _images(path, "ISGR-DECO-MOD", most=1)
+    return np.asarray(plane, dtype=float)
 
 
 def read_off_axis_maps(path: str | Path) -> BandMaps:

@@ -49,7 +49,7 @@ IC_KINDS = {
     kind.name: kind
     for kind in (
         IcKind("mask", "ISGR-MASK-MOD", "mod", "isgr_mask_mod_*", "MURA of order 53, 95 x 95 cells"),
-        IcKind("deco", "ISGR-DECO-MOD", "mod", "isgr_deco_mod_*", "the mask projected on pixels"),
+        IcKind("deco", "ISGR-DECO-MOD", "mod", "isgr_deco_mod_*", "the mask's contrast on pixels"),
         IcKind("effi", "ISGR-EFFI-MOD", "mod", "isgr_effi_mod_*", "support transmission 1, with a systematic"),
         IcKind("covr", "ISGR-COVR-MOD", "mod", "isgr_covr_mod_*", "nearest pixel, no covariance"),
         IcKind("back", "ISGR-BACK-BKG", "bkg", "isgr_back_bkg_*", "flat, its structure under a prior"),

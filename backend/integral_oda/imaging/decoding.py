@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 
 from integral_oda.arrays import Array
@@ -21,6 +23,9 @@ from integral_oda.instrument.pif import pixel_illumination
 
 __all__ = [
     "MaskCorrelator",
+    "cast",
+    "cells_on_pixels",
+    "mask_contrast",
     "mask_footprint",
     "mask_on_pixels",
     "thickness_transmission",
@@ -47,8 +52,14 @@ def _cell_overlap() -> Array:
 @cache
 def mask_on_pixels() -> Array:
     """Open fraction of the thin mask over the active square of a pixel; ``(233, 233)``, rows Z, columns Y."""
+    return cells_on_pixels(mask_pattern())
+
+
+def cells_on_pixels(cells: NDArray[Any]) -> Array:
+    """Mean of a value a mask cell, ``(95, 95)``, over the active square of a pixel; ``(233, 233)``, 0 outside."""
     overlap = _cell_overlap()
-    return overlap @ mask_pattern() @ overlap.T
+    product: Array = overlap @ cells @ overlap.T
+    return product
 
 
 @cache
@@ -56,6 +67,12 @@ def mask_footprint() -> Array:
     """Fraction of the active square that the mask, open or closed, covers; ``(233, 233)``."""
     along = _cell_overlap().sum(axis=1)
     return np.outer(along, along)
+
+
+@cache
+def mask_contrast() -> Array:
+    """What the mask's open fraction has above a half of what it covers: half of G = 2 M - footprint; ``(233, 233)``."""
+    return mask_on_pixels() - 0.5 * mask_footprint()
 
 
 class MaskCorrelator:
@@ -114,15 +131,16 @@ class MaskCorrelator:
 
 def thin_shadow(row: int, column: int) -> Array:
     """Shadow of the thin mask from the direction at the centre of a sky pixel; ``(134, 130)``."""
-    return _cast(mask_on_pixels(), row, column)
+    return cast(mask_on_pixels(), row, column)
 
 
 def thin_footprint(row: int, column: int) -> Array:
     """Part of each pixel that looks through the mask, open or closed, from a sky pixel; ``(134, 130)``."""
-    return _cast(mask_footprint(), row, column)
+    return cast(mask_footprint(), row, column)
 
 
-def _cast(pattern: Array, row: int, column: int) -> Array:
+def cast(pattern: Array, row: int, column: int) -> Array:
+    """A pattern ``(233, 233)`` on the mask's pixel grid as the detector sees it from a sky pixel; ``(134, 130)``."""
     first = row - _ROW_OFFSET + _HALF_WIDTH, _COLUMN_OFFSET - column + _HALF_WIDTH
     shadow = np.zeros(DETECTOR_SHAPE)
     low = [max(0, -f) for f in first]

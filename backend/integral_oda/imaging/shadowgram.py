@@ -51,6 +51,8 @@ class Shadowgram:
     bright_response, bright_efficiency, bright_tangents : ndarray
         ``(n, 134, 130)`` answer to bright sources and the share of their counts that is registered, each with its own
         spectrum, and ``(n, 2)`` their tangents.
+    decoding : ndarray
+        ``(233, 233)`` what its sky map is decoded with, as of `match_decoding`; empty for the mask's own contrast.
     """
 
     usable: NDArray[np.bool_]
@@ -69,6 +71,7 @@ class Shadowgram:
     bright_response: Array = field(default_factory=lambda: np.zeros((0, *DETECTOR_SHAPE)))
     bright_efficiency: Array = field(default_factory=lambda: np.zeros((0, *DETECTOR_SHAPE)))
     bright_tangents: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    decoding: Array = field(default_factory=lambda: np.zeros(0))
 
     def knows(self, tangents: tuple[float, float]) -> bool:
         """Whether a source there is one that the expected counts were made without."""

@@ -3,25 +3,27 @@
 The balanced correlation of the decoding array G = 2 M - footprint with the detector is written as
 generalised least squares: G is correlated with C^-1 (counts - model), which balances a background of
 any smooth shape, and divided by what a source of unit flux gives. G/2 rather than the mask M itself: a
-level inside the footprint of a partially coded direction tells background from source no better.
+level inside the footprint of a partially coded direction tells background from source no better. Where a
+shadowgram has a decoding array of its own, that is G/2.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
 from integral_oda.arrays import Array, IntArray
 from integral_oda.imaging.decoding import (
     MaskCorrelator,
+    cast,
+    mask_contrast,
     mask_footprint,
-    mask_on_pixels,
     thickness_transmission,
-    thin_footprint,
     thin_shadow,
 )
+from integral_oda.imaging.shadowgram import Shadowgram
 from integral_oda.imaging.structure import Covariance
 from integral_oda.imaging.surfaces import ASIC_SIDE, BLOCK_SIDE, structure_groups
 from integral_oda.instrument.attitude import SKY_CENTRE
@@ -59,21 +61,36 @@ class SkyMaps:
     exposure: Array
 
 
-@cache
-def _correlator(kind: str) -> MaskCorrelator:
-    contrast = mask_on_pixels() - 0.5 * mask_footprint()
+def _correlator(shadowgram: Shadowgram, kind: str) -> MaskCorrelator:
+    """Correlator of a kind with the array that a shadowgram is decoded with."""
+    return _made_correlator(kind, _key(shadowgram))
+
+
+def _key(shadowgram: Shadowgram) -> bytes:
+    """The decoding array of a shadowgram as something to keep results under."""
+    return np.asarray(shadowgram.decoding).tobytes()
+
+
+@lru_cache(maxsize=2 * (len(_BLOCKS) + 3))
+def _made_correlator(kind: str, decoding: bytes) -> MaskCorrelator:
+    contrast = _contrast(decoding)
     if kind == "contrast":
         return MaskCorrelator(contrast)
     if kind == "contrast squared":
-        return MaskCorrelator(contrast**2)
+        return MaskCorrelator(contrast * mask_contrast())
     if kind == "footprint":
         return MaskCorrelator(mask_footprint())
-    return _block_correlator(*_BLOCKS[kind])
+    return _block_correlator(contrast, *_BLOCKS[kind])
 
 
-def _block_correlator(rows: int, columns: int) -> MaskCorrelator:
-    """Correlator with the squared sum of the mask's contrast over a block whose first pixel has the weight."""
-    contrast = np.pad(mask_on_pixels() - 0.5 * mask_footprint(), ((rows - 1, 0), (columns - 1, 0)))
+def _contrast(decoding: bytes) -> Array:
+    """Decoding array of a shadowgram from its bytes: the mask's contrast where it has none of its own."""
+    return np.frombuffer(decoding).reshape(mask_contrast().shape) if decoding else mask_contrast()
+
+
+def _block_correlator(contrast: Array, rows: int, columns: int) -> MaskCorrelator:
+    """Correlator with the squared sum of the contrast over a block whose first pixel has the weight."""
+    contrast = np.pad(contrast, ((rows - 1, 0), (columns - 1, 0)))
     for axis, size in enumerate((rows, columns)):
         sums = np.cumsum(np.pad(contrast, [(0, size) if a == axis else (0, 0) for a in (0, 1)]), axis=axis)
         first = np.take(sums, np.arange(size - 1, size - 1 + contrast.shape[axis]), axis=axis)
@@ -93,7 +110,7 @@ def score_map(covariance: Covariance, values: Array) -> Array:
     """
     shadowgram = covariance.shadowgram
     weighted = shadowgram.flat(shadowgram.source_response) * covariance.solve(values)
-    return _correlator("contrast")(shadowgram.unflat(weighted))
+    return _correlator(shadowgram, "contrast")(shadowgram.unflat(weighted))
 
 
 def least_significance(covariance: Covariance, values: Array) -> Array:
@@ -107,13 +124,14 @@ def counting_information(covariance: Covariance) -> Array:
     """Information that every sky pixel would have if the background's shape were known; ``(400, 400)``."""
     shadowgram = covariance.shadowgram
     source = shadowgram.flat(shadowgram.source_response)
-    return _correlator("contrast squared")(shadowgram.unflat(source**2 / covariance.variance))
+    return _correlator(shadowgram, "contrast squared")(shadowgram.unflat(source**2 / covariance.variance))
 
 
 def information_map(covariance: Covariance) -> Array:
     """g'C^-1 s for every sky pixel, s the shadow at unit flux, g its decoding; ``(400, 400)``.
 
-    It is the score of a source of unit flux and, to a percent down to a coding of a tenth, the variance of the score.
+    It is the score of a source of unit flux and, to a percent down to a coding of a tenth, the variance of the score;
+    with a decoding array that is not the mask's contrast, to as much as that is uneven (`match_decoding`).
 
     Noise and smooth background are exact; what the structure's prior takes is summed block by block, as
     if blocks were independent, and the sum is calibrated with the exact value on a grid of directions.
@@ -146,14 +164,15 @@ def _excess_of_approximation(covariance: Covariance, information: Array) -> Arra
 
 def _exact_information(covariance: Covariance, rows: IntArray, columns: IntArray) -> Array:
     usable = covariance.shadowgram.usable
+    contrast = _contrast(_key(covariance.shadowgram))
     response = covariance.shadowgram.flat(covariance.shadowgram.source_response)[:, None]
     parts = []
     for first in range(0, len(rows), _DIRECTIONS_AT_ONCE):
         some = slice(first, first + _DIRECTIONS_AT_ONCE)
         places = list(zip(rows[some], columns[some], strict=True))
         shadows = np.stack([thin_shadow(r, c)[usable] for r, c in places], axis=1) * response
-        footprints = np.stack([thin_footprint(r, c)[usable] for r, c in places], axis=1) * response
-        parts.append(np.einsum("ij,ij->j", shadows - 0.5 * footprints, covariance.solve(shadows)))
+        decoding = np.stack([cast(contrast, r, c)[usable] for r, c in places], axis=1) * response
+        parts.append(np.einsum("ij,ij->j", decoding, covariance.solve(shadows)))
     return np.concatenate([np.zeros(0), *parts])
 
 
@@ -165,7 +184,7 @@ def _taken_by_smooth(covariance: Covariance) -> Array:
     values, vectors = np.linalg.eigh(normal)
     apart = values > _LEAST_EIGENVALUE * values[-1]
     weighted = weighted @ (vectors[:, apart] / np.sqrt(values[apart]))
-    return _correlator("contrast").sum_of_squares(shadowgram.unflat(column) for column in weighted.T)
+    return _correlator(shadowgram, "contrast").sum_of_squares(shadowgram.unflat(column) for column in weighted.T)
 
 
 def _taken_by_group(covariance: Covariance, group: str) -> Array:
@@ -183,7 +202,7 @@ def _taken_by_group(covariance: Covariance, group: str) -> Array:
     flat_number = number.ravel()
     first = np.unique(flat_number[flat_number >= 0], return_index=True)[1]
     plane.ravel()[np.flatnonzero(flat_number >= 0)[first]] = strength
-    return _correlator(group)(plane)
+    return _correlator(shadowgram, group)(plane)
 
 
 def make_sky_maps(covariance: Covariance, score: Array, information: Array) -> SkyMaps:
@@ -203,7 +222,7 @@ def make_sky_maps(covariance: Covariance, score: Array, information: Array) -> S
         significance = np.where(observed, score / np.sqrt(information), np.nan)
     shadowgram = covariance.shadowgram
     efficiency = shadowgram.unflat(np.full(int(shadowgram.usable.sum()), shadowgram.live_time_s))
-    exposure = np.where(observed, _correlator("footprint")(efficiency) / N_PIXELS, 0.0)
+    exposure = np.where(observed, _correlator(shadowgram, "footprint")(efficiency) / N_PIXELS, 0.0)
     return SkyMaps(flux, variance, significance, exposure)
 
 

@@ -19,6 +19,7 @@ from integral_oda.archive.housekeeping import (
     read_temperatures,
 )
 from integral_oda.archive.ic_files import (
+    read_decoding,
     read_detector_maps,
     read_efficiency_table,
     read_energy_calibration,
@@ -26,12 +27,22 @@ from integral_oda.archive.ic_files import (
 )
 from integral_oda.arrays import Array
 from integral_oda.errors import DataError
+from integral_oda.imaging.decoding_array import DecodingMatch, match_decoding
 from integral_oda.instrument.detector import DETECTOR_SHAPE, active_pixels
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.mask import mask_pattern
 from integral_oda.instrument.pixel_status import threshold_kev
 
-__all__ = ["check_mask", "context_thresholds", "detector_maps", "of_kind", "pixels_off", "recalibrated"]
+__all__ = [
+    "check_mask",
+    "context_thresholds",
+    "decoding_array",
+    "detector_maps",
+    "of_kind",
+    "pixels_off",
+    "recalibrated",
+    "refused_files",
+]
 
 _ENERGY_TABLES = ("lut1", "lut2", "mcec", "l2re")
 
@@ -117,3 +128,19 @@ def check_mask(raw: Mapping[str, Path]) -> None:
         different = int((read_mask(path) != mask_pattern()).sum())
         if different > 1:
             raise DataError(f"{path}: {different} of 9025 mask cells are not those of IBIS")
+
+
+def decoding_array(raw: Mapping[str, Path]) -> DecodingMatch | None:
+    """The IC tree's decoding array against the mask; None where there is none."""
+    for path in of_kind(raw, "deco").values():
+        try:
+            return match_decoding(read_decoding(path))
+        except DataError:
+            return DecodingMatch(None, "has no such image")
+    return None
+
+
+def refused_files(raw: Mapping[str, Path]) -> dict[str, str]:
+    """Kinds of the IC tree's files that are there and cannot be used, and why."""
+    match = decoding_array(raw)
+    return {"deco": match.reason} if match is not None and match.contrast is None else {}

@@ -15,7 +15,14 @@ from integral_oda.archive.events import EventList, read_events
 from integral_oda.archive.exclusions import read_bad_time
 from integral_oda.archive.housekeeping import read_dead_times
 from integral_oda.arrays import Array
-from integral_oda.engines.native.calibration import check_mask, context_thresholds, of_kind, pixels_off, recalibrated
+from integral_oda.engines.native.calibration import (
+    check_mask,
+    context_thresholds,
+    of_kind,
+    pixels_off,
+    recalibrated,
+    refused_files,
+)
 from integral_oda.engines.native.gain import gain_cards, module_spectra
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
@@ -151,7 +158,7 @@ class Cor:
         check_mask(raw)
         off, told = pixels_off(raw, events.header)
         thresholds, origin = context_thresholds(raw)
-        cards = {**ic_cards(dict(raw)), "PIXSTAT": told, "THRORIG": origin}
+        cards = {**ic_cards(dict(raw), refused_files(raw)), "PIXSTAT": told, "THRORIG": origin}
         selected = select_events(recalibrated(events, raw), off, cards)
         return replace(selected, context_threshold_kev=thresholds)
 

@@ -51,7 +51,7 @@ NONE_FOUND = 1e6
 """Significance that no excess has: where the user's sources are all there is."""
 
 _NATIVE = "integral_oda.engines.native"
-COR = DeclaredStep("COR", "6", f"{_NATIVE}.events:Cor")
+COR = DeclaredStep("COR", "7", f"{_NATIVE}.events:Cor")
 GTI = DeclaredStep("GTI", "2", f"{_NATIVE}.events:Gti")
 DEAD = DeclaredStep("DEAD", "2", f"{_NATIVE}.events:Dead")
 CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
@@ -246,7 +246,7 @@ def _binned(scw: str, base: Mapping[str, Any], band: EnergyBand) -> Node:
         templates.append(_node(REF_I, scw, {"band": list(neighbour)}, [*base["events"], base["field"]], maps))
     templates += _known_structure(scw, base, [band])
     inputs = [*base["events"], base["field"], *templates]
-    return _node(BIN_I, scw, {"band": list(band)}, inputs, maps)
+    return _node(BIN_I, scw, {"band": list(band)}, inputs, {**maps, **_of(base["files"], "ic_deco")})
 
 
 def _known_structure(scw: str, base: Mapping[str, Any], bands: Sequence[EnergyBand]) -> list[Node]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.engines.native.calibration import detector_maps
+from integral_oda.engines.native.calibration import decoding_array, detector_maps
 from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import DetectorEfficiency, live_time_map
 from integral_oda.engines.native.photometry import Photometry
@@ -84,6 +84,9 @@ class BinI:
         shadowgram = build_shadowgram(counts, usable, efficiency.thresholds, band, live_time_map(good, dead))
         if maps := detector_maps(raw, band):
             shadowgram = with_detector_maps(shadowgram, maps.get("unif"), maps.get("back"))
+        decoding = decoding_array(raw)
+        if decoding is not None and decoding.contrast is not None:
+            shadowgram = replace(shadowgram, decoding=decoding.contrast)
         if not known:
             return shadowgram
         field, *templates = known
