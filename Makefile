@@ -7,6 +7,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 REPORTS := out/benchmarks
+PACKAGES := backend/integral_oda integral_widgets
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -41,12 +42,16 @@ $(BIN)/python:
 	@$(PYTHON) -m venv .venv
 
 # A stamp is as old as the last installation: pip runs again only when pyproject.toml has changed since.
+# pip compiles what it installs, but not an editable package: commands would compile it at every start where
+# PYTHONDONTWRITEBYTECODE is set.
 .venv/installed: pyproject.toml | $(BIN)/python
 	@echo "Installing integral-oda into .venv: a minute or two the first time"
 	@$(BIN)/python -m pip install --quiet --editable .
+	@$(BIN)/python -m compileall -q $(PACKAGES)
 	@touch $@
 
 .venv/installed-test: pyproject.toml | $(BIN)/python
 	@echo "Installing integral-oda and its tests' tools into .venv: a minute or two the first time"
 	@$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@$(BIN)/python -m compileall -q $(PACKAGES)
 	@touch .venv/installed $@

@@ -213,3 +213,16 @@ def test_the_version_is_the_packages():
 @pytest.mark.parametrize("words", [("no-such-command",), ("archive", "no-such")])
 def test_an_unknown_command_is_a_bad_request(words):
     refused(command(*words), 2, words[-1])
+
+
+def test_nothing_is_left_to_collect_when_the_process_ends():
+    code = (
+        "import atexit, gc; from integral_oda.cli import main\n"
+        "atexit.register(lambda: print(gc.get_threshold()[0], len(gc.get_objects())))\n"
+        "main()\n"
+    )
+    line = [sys.executable, "-c", code, "--version"]
+    result = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True)
+    threshold, objects = map(int, result.stdout.split()[-2:])
+    assert threshold > 10_000
+    assert objects < 1000

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from integral_oda.imaging.efficiency import band_response, mean_level, measure_pliancy, pixel_rates
+from integral_oda.imaging.efficiency import band_response, levelled_response, mean_level, measure_pliancy, pixel_rates
 from integral_oda.imaging.shadowgram import build_shadowgram
 from integral_oda.imaging.thresholds import (
     CHANNELS,
@@ -135,6 +135,14 @@ def test_a_level_is_expected_and_no_excess_is_left_of_it(fitted):
     assert levelled.efficiency == pytest.approx(response.efficiency)
 
 
+def test_the_window_itself_tells_the_level(fitted):
+    plain = band_response(fitted, BAND)
+    counts = plain.expected + 0.2 * plain.background + 3.0 * plain.source
+    levelled, same = levelled_response(fitted, BAND, counts), levelled_response(fitted, BAND, plain.expected)
+    assert levelled.expected == pytest.approx(counts, rel=0.01)
+    assert same.expected == pytest.approx(plain.expected)
+
+
 def test_a_shadowgram_has_the_answers_of_its_pixels(fitted):
     usable = np.zeros((134, 130), bool)
     usable.ravel()[np.flatnonzero(active_pixels())[:N_PIXELS]] = True
@@ -142,8 +150,7 @@ def test_a_shadowgram_has_the_answers_of_its_pixels(fitted):
     live[60:] = 3000.0
     counts = np.random.default_rng(53).poisson(30, (134, 130)).astype(float)
     shadowgram = build_shadowgram(counts, usable, fitted, BAND, live)
-    plain = band_response(fitted, BAND)
-    response = band_response(fitted, BAND, mean_level(plain, counts[usable] - plain.expected))
+    response = levelled_response(fitted, BAND, counts[usable])
     assert shadowgram.live_time_s == pytest.approx(live[usable].mean())
     assert shadowgram.flat(shadowgram.source_response) == pytest.approx(response.source * live[usable] / OPEN_PIXELS)
     assert shadowgram.excess == pytest.approx(counts[usable] - response.expected)

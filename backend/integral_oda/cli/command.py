@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import re
 import sys
 from importlib import import_module
@@ -39,6 +41,9 @@ _COMMANDS = {
     "app": "page:app_command",
     "serve": "serve:serve_command",
 }
+
+
+_OBJECTS_A_COLLECTION = 50_000
 
 
 def make_app(asked: str = "") -> typer.Typer:
@@ -84,6 +89,7 @@ def top(version: Annotated[bool, typer.Option("--version", callback=_version, is
 
 def main() -> None:
     """Run the command; every error a user can meet is one line."""
+    _collect_seldom()
     try:
         sys.exit(make_app(*sys.argv[1:2])(standalone_mode=False) or 0)
     except IntegralOdaError as exc:
@@ -96,6 +102,15 @@ def main() -> None:
             typer.echo(message, err=True)
             sys.exit(2)
         _fail(_with_value(message), 2)
+
+
+def _collect_seldom() -> None:
+    """Look for unreachable cycles seldom, and not at all when the process ends, which frees them all at once.
+
+    What takes room are arrays, and those go with their last reference.
+    """
+    gc.set_threshold(_OBJECTS_A_COLLECTION)
+    atexit.register(gc.freeze)
 
 
 def _with_value(message: str) -> str:

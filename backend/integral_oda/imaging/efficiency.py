@@ -9,11 +9,11 @@ sources the spectrum that was fitted beside the thresholds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.polynomial import polynomial
-from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
 from integral_oda.imaging.thresholds import (
@@ -24,7 +24,7 @@ from integral_oda.imaging.thresholds import (
     THRESHOLD_STEP_KEV,
     Thresholds,
     at_thresholds,
-    rebinned,
+    rebinned_product,
     refit_thresholds,
     used_bins,
 )
@@ -37,6 +37,7 @@ __all__ = [
     "band_response",
     "bright_rates",
     "channel_model",
+    "levelled_response",
     "lowest_threshold_kev",
     "mean_level",
     "measure_pliancy",
@@ -72,7 +73,8 @@ def measure_pliancy(thresholds: Thresholds, counts: Array) -> Thresholds:
     before, after = (refit_thresholds(thresholds, c).energy_kev for c in (counts, counts + share * source))
     depth = (thresholds.energy_kev - thresholds.mean_kev) / thresholds.spread_kev
     grid = np.clip((THRESHOLD_GRID - thresholds.mean_kev) / thresholds.spread_kev, depth.min(), depth.max())
-    modelled = share * _threshold_variance(thresholds) * at_thresholds(thresholds.energy_kev, tables.pull_of_source)
+    modelled = share * _threshold_variance(thresholds, tables.posterior_variance)
+    modelled *= at_thresholds(thresholds.energy_kev, tables.pull_of_source)
     terms = polynomial.polyvander(depth, _CURVE_ORDER) * modelled[:, None]
     curve = polynomial.polyval(grid, np.linalg.lstsq(terms, after - before)[0])
     return replace(thresholds, pliancy=np.clip(curve, 0.2, 2.0))
@@ -94,14 +96,13 @@ def pixel_rates(thresholds: Thresholds, edges_kev: Array, band: EnergyBand) -> t
     background, source : ndarray
         ``(n_pixels, n)``.
     """
-    inside, turn_on = _inside(band), thresholds.turn_on
-    first = np.searchsorted(CHANNELS, edges_kev[:-1])
-    stop = int(np.searchsorted(CHANNELS, edges_kev[-1]))
+    first, stop = np.searchsorted(CHANNELS, edges_kev[:-1]), int(np.searchsorted(CHANNELS, edges_kev[-1]))
+    turn_on, variance = thresholds.turn_on[:, :stop], _posterior_variance(thresholds)
     background, source = (
-        np.add.reduceat((turn_on * spectrum)[:, :stop], first, axis=1)
-        for spectrum in (thresholds.background, _source_shape(inside))
+        _registered(thresholds, np.add.reduceat(turn_on * spectrum[:stop], first, axis=1), variance)
+        for spectrum in (thresholds.background, _source_shape(band))
     )
-    return _registered(thresholds, background), _registered(thresholds, source)
+    return background, source
 
 
 def bright_rates(thresholds: Thresholds, edges_kev: Array) -> Array:
@@ -118,11 +119,11 @@ def bright_rates(thresholds: Thresholds, edges_kev: Array) -> Array:
     ndarray
         ``(n_pixels, n)``.
     """
-    turn_on = thresholds.turn_on
     first, stop = np.searchsorted(CHANNELS, edges_kev[:-1]), int(np.searchsorted(CHANNELS, edges_kev[-1]))
+    turn_on = thresholds.turn_on[:, :stop]
     counts = np.zeros((len(thresholds.energy_kev), len(first)))
     for light, glow in zip(thresholds.light.T, thresholds.glow, strict=True):
-        table = np.add.reduceat((turn_on * glow)[:, :stop], first, axis=1)
+        table = np.add.reduceat(turn_on * glow[:stop], first, axis=1)
         counts += light[:, None] * at_thresholds(thresholds.energy_kev, table)
     return counts
 
@@ -191,22 +192,26 @@ def band_response(thresholds: Thresholds, band: EnergyBand, level: tuple[float, 
         source: the mean excess of a window (`mean_level`). It depends on the threshold, so it has to be
         part of what moves with it; fitted afterwards it would take up a share of every source.
     """
+    return _BandTables(thresholds, band).registered(level)
+
+
+def levelled_response(thresholds: Thresholds, band: EnergyBand, counts: Array) -> Response:
+    """Answers of every pixel in a band, with the mean excess of the window itself (`mean_level`) as their level.
+
+    Parameters
+    ----------
+    thresholds : Thresholds
+    band : EnergyBand
+    counts : ndarray
+        ``(n_pixels,)`` events in the band.
+    """
     tables = _BandTables(thresholds, band)
-    expected = tables.model
-    if any(level):
-        plain = tables.response(tables.model)
-        expected = tables.model + level[0] * plain.background + level[1] * plain.source
-    response = tables.response(expected)
-    names = [item.name for item in fields(Response) if item.name not in ("variance", "bright_counts")]
-    variance = _posterior_variance(thresholds)
-    values = {name: _registered(thresholds, getattr(response, name), variance) for name in names}
-    values["variance"] = at_thresholds(thresholds.energy_kev, response.variance)
-    found = Response(**values, bright_counts=_bright_counts(thresholds, band))
-    return replace(found, expected=found.expected + found.bright_allowance)
+    plain = tables.registered()
+    return tables.registered(mean_level(plain, counts - plain.expected - plain.bright_excess))
 
 
 def _bright_counts(thresholds: Thresholds, band: EnergyBand) -> Array:
-    in_band: Array = thresholds.glow[:, _inside(band)].sum(axis=1)
+    in_band: Array = thresholds.glow[:, _channels(band)].sum(axis=1)
     counts: Array = thresholds.light.reshape(len(thresholds.energy_kev), -1) * in_band
     return counts
 
@@ -257,42 +262,41 @@ def channel_model(thresholds: Thresholds, edges_kev: Array) -> ChannelModel:
         return np.add.reduceat(values[..., :stop], first, axis=-1)
 
     background, shape = summed(turn_on * thresholds.background), _power_law(CHANNELS + STEP_KEV / 2)
-    amplitude = thresholds.amplitude(edges_kev)
+    amplitude, variance = thresholds.amplitude(edges_kev), _posterior_variance(thresholds)
     return ChannelModel(
-        background=_registered(thresholds, background),
-        efficiency=_registered(thresholds, summed(turn_on * shape) / summed(shape)),
+        background=_registered(thresholds, background, variance),
+        efficiency=_registered(thresholds, summed(turn_on * shape) / summed(shape), variance),
         amplitude=amplitude,
         slope=amplitude * at_thresholds(energy, np.gradient(background, THRESHOLD_STEP_KEV, axis=0)),
-        threshold_variance=_threshold_variance(thresholds),
+        threshold_variance=_threshold_variance(thresholds, variance),
     )
 
 
-def _registered(thresholds: Thresholds, table: Array, threshold_variance: Array | None = None) -> Array:
+def _registered(thresholds: Thresholds, table: Array, threshold_variance: Array) -> Array:
     """What pixels register, from a table over `THRESHOLD_GRID`: the mean over what the thresholds may be.
 
     A threshold is known to 1 or 2 keV, better where a bright source lights the pixel, and the turn-on is curved.
     """
     curvature = np.gradient(np.gradient(table, THRESHOLD_STEP_KEV, axis=0), THRESHOLD_STEP_KEV, axis=0)
-    variance = _posterior_variance(thresholds) if threshold_variance is None else threshold_variance
-    variance = variance.reshape(-1, *[1] * (table.ndim - 1))
+    variance = threshold_variance.reshape(-1, *[1] * (table.ndim - 1))
     energy = thresholds.energy_kev
     mean: Array = at_thresholds(energy, table) + variance / 2 * at_thresholds(energy, curvature)
     return np.maximum(mean, 0.0)
 
 
-def _threshold_variance(thresholds: Thresholds) -> Array:
+def _threshold_variance(thresholds: Thresholds, posterior_variance: Array) -> Array:
     """How far a threshold moves with the pull of added counts, ``(n_pixels,)`` keV^2."""
     pliancy = np.broadcast_to(thresholds.pliancy, THRESHOLD_GRID.shape)
-    variance: Array = at_thresholds(thresholds.energy_kev, pliancy) * _posterior_variance(thresholds)
+    variance: Array = at_thresholds(thresholds.energy_kev, pliancy) * posterior_variance
     return variance
 
 
-def _posterior_variance(thresholds: Thresholds) -> Array:
+def _posterior_variance(thresholds: Thresholds, tables: _FitTables | None = None) -> Array:
     """Square of the error of each threshold, ``(n_pixels,)`` keV^2; light adds information."""
-    tables, energy = _BandTables(thresholds, _PROBE_BAND), thresholds.energy_kev
+    tables = tables or _FitTables(thresholds)
     amplitude = thresholds.amplitude()[:, tables.used]
-    information = (amplitude * at_thresholds(energy, tables.information)).sum(axis=1) + thresholds.width_kev**-2
-    variance: Array = 1 / information
+    information = (amplitude * at_thresholds(thresholds.energy_kev, tables.information)).sum(axis=1)
+    variance: Array = 1 / (information + thresholds.width_kev**-2)
     return variance
 
 
@@ -316,35 +320,65 @@ def mean_level(response: Response, excess: Array) -> tuple[float, float]:
     return float(background), float(source)
 
 
-class _BandTables:
-    """Counts of a band as functions of the threshold, on `THRESHOLD_GRID`."""
+class _FitTables:
+    """What the spectrum of a pixel tells of its threshold in each bin that is used, on `THRESHOLD_GRID`."""
 
-    def __init__(self, thresholds: Thresholds, band: EnergyBand) -> None:
-        inside, turn_on = _inside(band), thresholds.turn_on
+    def __init__(self, thresholds: Thresholds) -> None:
         self.used = used_bins(thresholds.mean_kev, thresholds.sigma_kev)
-        model = turn_on * thresholds.background
-        spectrum = np.maximum(rebinned(model)[:, self.used], 1e-12)
-        self._spectrum_slope = rebinned(np.gradient(model, THRESHOLD_STEP_KEV, axis=0))[:, self.used]
-        self._relative_slope = self._spectrum_slope / spectrum
-        self.information = self._spectrum_slope * self._relative_slope
-        self.model = model[:, inside].sum(axis=1)
-        self._model_slope = np.gradient(self.model, THRESHOLD_STEP_KEV)
-        self._posterior = 1 / (self.information.sum(axis=1) + thresholds.width_kev**-2)
-        self._variance = thresholds.pliancy * self._posterior
-        source = turn_on * _source_shape(inside)
-        self.source_spectrum, self.efficiency = rebinned(source), source[:, inside].sum(axis=1)
-        self.pull_of_source = self._pull(self.source_spectrum)
-        bright = [turn_on * glow / max(float(glow[inside].sum()), 1e-30) for glow in thresholds.glow]
-        self._bright_efficiency = _columns([b[:, inside].sum(axis=1) for b in bright])
-        self._bright_pull = _columns([self._pull(rebinned(b)) for b in bright])
+        spectrum = rebinned_product(thresholds.turn_on, thresholds.background)[:, self.used]
+        self.slope = np.gradient(spectrum, THRESHOLD_STEP_KEV, axis=0)
+        self._relative_slope = self.slope / np.maximum(spectrum, 1e-12)
+        self.information = self.slope * self._relative_slope
 
-    def _pull(self, spectrum: Array) -> Array:
+    def pull(self, spectrum: Array) -> Array:
         """Pull of added counts in the bins of `SPECTRUM_EDGES` on the threshold."""
         pull: Array = (self._relative_slope * spectrum[:, self.used]).sum(axis=1)
         return pull
 
-    def response(self, expected: Array) -> Response:
-        """Answers where so many counts are expected at each threshold."""
+
+class _BandTables:
+    """Counts of a band as functions of the threshold, on `THRESHOLD_GRID`, and what they are at the fitted ones."""
+
+    def __init__(self, thresholds: Thresholds, band: EnergyBand) -> None:
+        self._thresholds, self._band, self._fit = thresholds, band, _FitTables(thresholds)
+        inside, turn_on = _channels(band), thresholds.turn_on
+        in_band = turn_on[:, inside]
+        self.model = in_band @ thresholds.background[inside]
+        self._model_slope = np.gradient(self.model, THRESHOLD_STEP_KEV)
+        self._posterior = 1 / (self._fit.information.sum(axis=1) + thresholds.width_kev**-2)
+        self._variance = thresholds.pliancy * self._posterior
+        source = _source_shape(band)
+        self.source_spectrum, self.efficiency = rebinned_product(turn_on, source), in_band @ source[inside]
+        self.pull_of_source = self._fit.pull(self.source_spectrum)
+        bright = [glow / max(float(glow[inside].sum()), 1e-30) for glow in thresholds.glow]
+        self._bright_efficiency = _columns([in_band @ b[inside] for b in bright])
+        self._bright_pull = _columns([self._fit.pull(rebinned_product(turn_on, b)) for b in bright])
+
+    @cached_property
+    def posterior_variance(self) -> Array:
+        """Square of the error of each threshold, ``(n_pixels,)`` keV^2."""
+        return _posterior_variance(self._thresholds, self._fit)
+
+    def registered(self, level: tuple[float, float] = (0.0, 0.0)) -> Response:
+        """Answers of the pixels; ``level`` as in `band_response`."""
+        expected = self.model
+        if any(level):
+            plain = self._answers(self.model)
+            expected = self.model + level[0] * plain.background + level[1] * plain.source
+        answers, thresholds = self._answers(expected), self._thresholds
+        names = ("expected", "source", "efficiency", "background", "bright_source", "bright_efficiency")
+        table = np.column_stack([getattr(answers, name) for name in names])
+        columns = np.ascontiguousarray(_registered(thresholds, table, self.posterior_variance).T)
+        bright = columns[4:].reshape(2, -1, len(thresholds.energy_kev)).transpose(0, 2, 1)
+        found = Response(
+            **dict(zip(names, (*columns[:4], *bright), strict=True)),
+            variance=at_thresholds(thresholds.energy_kev, answers.variance),
+            bright_counts=_bright_counts(thresholds, self._band),
+        )
+        return replace(found, expected=found.expected + found.bright_allowance)
+
+    def _answers(self, expected: Array) -> Response:
+        """Answers at each threshold of the grid where so many counts are expected."""
         slope = np.gradient(expected, THRESHOLD_STEP_KEV)
         shift, moved = slope * self._posterior, slope * self._variance
         variance = self.model - 2 * shift * self._model_slope + slope * shift
@@ -352,7 +386,7 @@ class _BandTables:
             expected=expected,
             source=self.efficiency - moved * self.pull_of_source,
             efficiency=self.efficiency,
-            background=self.model - moved * self._spectrum_slope.sum(axis=1),
+            background=self.model - moved * self._fit.slope.sum(axis=1),
             variance=np.maximum(variance, 0.05 * self.model),
             bright_source=self._bright_efficiency - moved[:, None] * self._bright_pull,
             bright_efficiency=self._bright_efficiency,
@@ -364,21 +398,20 @@ def _columns(columns: Sequence[Array]) -> Array:
     return np.stack(columns, axis=1) if columns else np.zeros((len(THRESHOLD_GRID), 0))
 
 
-def _inside(band: EnergyBand) -> NDArray[np.bool_]:
-    """Channels of a band, ``(1970,)``."""
-    inside: NDArray[np.bool_] = (band.e1_kev <= CHANNELS) & (band.e2_kev > CHANNELS)
-    return inside
+def _channels(band: EnergyBand) -> slice:
+    """Channels of a band."""
+    return slice(*(int(np.searchsorted(CHANNELS, edge)) for edge in (band.e1_kev, band.e2_kev)))
 
 
 def source_counts_ratio(band: EnergyBand, other: EnergyBand) -> float:
     """Counts in another band of a source with one count in a band, both at full efficiency."""
-    return float(_source_shape(_inside(band))[_inside(other)].sum())
+    return float(_source_shape(band)[_channels(other)].sum())
 
 
-def _source_shape(inside: NDArray[np.bool_]) -> Array:
+def _source_shape(band: EnergyBand) -> Array:
     """Counts of a power law per channel at full efficiency, normalised to 1 in the band."""
     shape = _power_law(CHANNELS + STEP_KEV / 2)
-    result: Array = shape / shape[inside].sum()
+    result: Array = shape / shape[_channels(band)].sum()
     return result
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.imaging.efficiency import band_response, bright_rates, mean_level, pixel_rates
+from integral_oda.imaging.efficiency import band_response, bright_rates, levelled_response, pixel_rates
 from integral_oda.imaging.thresholds import SPECTRUM_EDGES, Thresholds, refit_thresholds
 from integral_oda.instrument.energy import EnergyBand
 
@@ -52,9 +52,7 @@ def draw_null_excesses(
         drawn = generator.poisson(mean)
         counts = drawn[:, inside].sum(axis=1)
         refitted = refit_thresholds(thresholds, _gathered(drawn, edges, SPECTRUM_EDGES))
-        plain = band_response(refitted, band)
-        level = mean_level(plain, counts - plain.expected - plain.bright_excess)
-        yield counts - band_response(refitted, band, level).expected
+        yield counts - levelled_response(refitted, band, counts).expected
 
 
 def _gathered(values: NDArray[np.int64], edges: Array, coarse: Array) -> Array:

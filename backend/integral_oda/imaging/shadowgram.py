@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.imaging.efficiency import band_response, mean_level
+from integral_oda.imaging.efficiency import levelled_response
 from integral_oda.imaging.thresholds import Thresholds
 from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
@@ -129,9 +129,7 @@ def build_shadowgram(
     live_time : ndarray
         ``(134, 130)`` live time of each pixel, s.
     """
-    plain = band_response(thresholds, band)
-    level = mean_level(plain, counts[usable] - plain.expected - plain.bright_excess)
-    response = band_response(thresholds, band, level)
+    response = levelled_response(thresholds, band, counts[usable])
     share = live_time[usable] / OPEN_PIXELS
     variance = np.maximum(response.variance, _LEAST_VARIANCE)
     return Shadowgram(

@@ -36,6 +36,7 @@ __all__ = [
     "at_thresholds",
     "fit_thresholds",
     "rebinned",
+    "rebinned_product",
     "refit_thresholds",
     "threshold_sigma_kev",
     "turn_on_table",
@@ -211,7 +212,7 @@ def refit_thresholds(thresholds: Thresholds, counts: Array) -> Thresholds:
     counts : ndarray
         ``(n_pixels, 25)``.
     """
-    model = _rebinned_product(thresholds.turn_on, thresholds.background)
+    model = rebinned_product(thresholds.turn_on, thresholds.background)
     prior = _Prior(thresholds.centre_kev, thresholds.width_kev, thresholds.offset_kev)
     near = prior.near()
     blocks = _log_posterior(counts, thresholds.amplitude(), model, prior, thresholds.sigma_kev, near)
@@ -332,7 +333,7 @@ class _Mixture:
 
     def _in_bins(self) -> Array:
         """Background in the bins of `SPECTRUM_EDGES` at each threshold, ``(233, 25)``."""
-        table = _rebinned_product(_error_functions(self.sigma), self.background)
+        table = rebinned_product(_error_functions(self.sigma), self.background)
         return self.tail * rebinned(self.background) + (1 - self.tail) * table
 
     def _turned_on(self, share: Array) -> Array:
@@ -510,7 +511,7 @@ def rebinned(per_channel: Array) -> Array:
     return _summed(per_channel[..., : np.searchsorted(CHANNELS, SPECTRUM_EDGES[-1])])
 
 
-def _rebinned_product(turn_on: Array, spectrum: Array) -> Array:
+def rebinned_product(turn_on: Array, spectrum: Array) -> Array:
     """`rebinned` of the product, worked out where there are bins."""
     stop = int(np.searchsorted(CHANNELS, SPECTRUM_EDGES[-1]))
     return rebinned(turn_on[:, :stop] * spectrum[:stop])
