@@ -103,6 +103,11 @@ def test_the_image_is_judged_too(faulty):
 def test_headers_warn_of_the_gain(faulty):
     numbers = faulty[3].numbers
     assert numbers["gain_warning"].startswith(f"module {SHIFTED} shifted by +")
+    factors = [float(factor) for factor in numbers["gain_correction"].split()]
+    assert factors.pop(SHIFTED) == pytest.approx(1 / GAIN, abs=0.01)
+    assert set(factors) == {1.0}
+    notes = [reason["text"] for reason in faulty[3].summary["reasons"] if reason["level"] == "note"]
+    assert any(text.startswith("energies are corrected by 1.0000") for text in notes)
     assert numbers["pixel_status_from"] == "events"
     assert numbers["modules"][OFF]["on_fraction"] == pytest.approx(0, abs=0.01)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from integral_oda.instrument.detector import active_pixels, module_map
 from integral_oda.instrument.energy import resolution_sigma_kev
@@ -53,6 +54,15 @@ def test_spreads_of_gain_and_dead_time():
     assert plane.gain[active_pixels()].std() == pytest.approx(0.03, rel=0.05)
     assert plane.dead_time.std() == pytest.approx(0.02, rel=0.8)
     assert len(set(plane.dead_time)) == 8
+
+
+def test_modules_have_the_gains_that_are_asked_for():
+    plane = plane_of(module_gains=(1.03, *(1,) * 6, 0.9))
+    assert set(plane.gain[module_map() == 0]) == {1.03}
+    assert set(plane.gain[module_map() == 7]) == {0.9}
+    assert set(plane.gain[module_map() == 3]) == {1.0}
+    with pytest.raises(ValidationError, match="module_gains has 2 values; 8 are needed"):
+        plane_of(module_gains=(1.03, 1.0))
 
 
 def test_the_background_is_higher_at_the_edges_of_plane_and_modules():

@@ -332,6 +332,7 @@ def judge(numbers: Mapping[str, Any], limits: Limits = LIMITS) -> tuple[str, lis
     found = _Findings()
     _judge_time(numbers, limits, found)
     _judge_modules(numbers, limits, found)
+    _judge_gain(numbers, found)
     _judge_noise(numbers, limits, found)
     order = ("drop", "warning", "note")
     reasons = sorted(found.reasons, key=lambda reason: order.index(reason.level))
@@ -378,6 +379,11 @@ def _judge_modules(numbers: Mapping[str, Any], limits: Limits, found: _Findings)
                 found.add("warning", f"{name}: {of} shifted by {shift:+.2f} +- {error:.2f} keV")
     if unmeasured:
         found.add("note", "no tungsten line stands out in any module: the absolute gain is not measured")
+
+
+def _judge_gain(numbers: Mapping[str, Any], found: _Findings) -> None:
+    if numbers.get("gain_correction", "none") != "none":
+        found.add("note", f"energies are corrected by {numbers['gain_correction']}, modules 0 to 7")
 
 
 def _shifts(module: Mapping[str, Any]) -> list[tuple[float, float, str]]:

@@ -84,9 +84,14 @@ def draw_plane(detector: DetectorModel, background: BackgroundModel, rng: np.ran
         hot=working & (lot >= dead + noisy) & (lot < dead + noisy + hot),
         dead_time=np.clip(dead_time, 0.0, 0.99),
         low_threshold_kev=np.where(active, np.clip(threshold, 0.0, None), 0.0),
-        gain=np.clip(1.0 + detector.gain_spread * rng.standard_normal(DETECTOR_SHAPE), 0.5, 1.5),
+        gain=_gain(detector, rng),
         background_shape=background_shape(background, rng),
     )
+
+
+def _gain(detector: DetectorModel, rng: np.random.Generator) -> Array:
+    pixels = np.clip(1.0 + detector.gain_spread * rng.standard_normal(DETECTOR_SHAPE), 0.5, 1.5)
+    return pixels * np.array(detector.module_gains)[module_map()] if detector.module_gains else pixels
 
 
 def background_shape(model: BackgroundModel, rng: np.random.Generator) -> Array:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from integral_oda.errors import RequestError
+from integral_oda.instrument.detector import N_MODULES
 
 __all__ = [
     "BackgroundModel",
@@ -302,6 +303,8 @@ class DetectorModel(_Part):
         Write the pixel context of the revolution, which has the thresholds rounded to its steps, and dead pixels off.
     gain_spread : float
         Relative spread of the gain between pixels.
+    module_gains : tuple of float
+        Gain of modules 0 to 7, what their energies are multiplied with; none for 1.
     rejected_fraction : float
         Events that a selection must drop (rise time out of range, energy 0), relative to the background.
     """
@@ -316,12 +319,15 @@ class DetectorModel(_Part):
     low_threshold_spread_kev: NotNegative = 0.0
     context: bool = False
     gain_spread: Fraction = 0.0
+    module_gains: Annotated[tuple[Annotated[float, Field(ge=0.5, le=1.5)], ...], Field(max_length=8)] = ()
     rejected_fraction: Fraction = 0.0
 
     @model_validator(mode="after")
     def _has_thresholds(self) -> Self:
         if self.context and not self.low_threshold_kev:
             raise ValueError("a context needs low_threshold_kev above 0")
+        if len(self.module_gains) not in (0, N_MODULES):
+            raise ValueError(f"module_gains has {len(self.module_gains)} values; {N_MODULES} are needed, or none")
         return self
 
 

@@ -23,7 +23,7 @@ from integral_oda.engines.native.calibration import (
     recalibrated,
     refused_files,
 )
-from integral_oda.engines.native.gain import gain_cards, module_spectra
+from integral_oda.engines.native.gain import correction_card, gain_cards, gain_factors, module_spectra
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
 from integral_oda.instrument.deadtime import module_dead_fraction
@@ -159,7 +159,8 @@ class Cor:
         off, told = pixels_off(raw, events.header)
         thresholds, origin = context_thresholds(raw)
         cards = {**ic_cards(dict(raw), refused_files(raw)), "PIXSTAT": told, "THRORIG": origin}
-        selected = select_events(recalibrated(events, raw), off, cards)
+        calibrated = recalibrated(events, raw)
+        selected = select_events(calibrated, off, cards, by_line=calibrated is events)
         return replace(selected, context_threshold_kev=thresholds)
 
     def save(self, value: SelectedEvents, folder: Path) -> None:
@@ -172,7 +173,11 @@ class Cor:
 
 
 def select_events(
-    events: EventList, off: NDArray[np.bool_] | None = None, cards: Mapping[str, str] | None = None
+    events: EventList,
+    off: NDArray[np.bool_] | None = None,
+    cards: Mapping[str, str] | None = None,
+    *,
+    by_line: bool = True,
 ) -> SelectedEvents:
     """Keep events of good rise time and energy from pixels that were never flagged.
 
@@ -183,6 +188,8 @@ def select_events(
         ``(134, 130)`` pixels that are known to be off.
     cards : mapping, optional
         Keywords to add to the header.
+    by_line : bool
+        Correct the energies of modules whose tungsten line is not where it belongs.
     """
     pixel = events.det_z.astype(np.uint16) * np.uint16(DETECTOR_SHAPE[1]) + events.det_y
     size = DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
@@ -198,8 +205,8 @@ def select_events(
     rates = np.array([all_counts[module == m].sum() / elapsed for m in range(N_MODULES)])
     chosen, rejected = np.flatnonzero(kept), np.flatnonzero(~kept)
     energy, kept_pixel = events.energy_kev[chosen], pixel[chosen]
-    spectra = module_spectra(energy, module[kept_pixel])
     header = {key: events.header[key] for key in _KEYWORDS if events.header.get(key) is not None}
+    energy, gain = _with_gain(energy, module[kept_pixel], int(header.get("REVOL") or 0), by_line)
     return SelectedEvents(
         time_ijd=events.time_ijd[chosen],
         energy_kev=energy,
@@ -210,10 +217,21 @@ def select_events(
         module_rates=rates,
         rejected_time_ijd=events.time_ijd[rejected],
         rejected_module=np.maximum(module[pixel[rejected]], 0).astype(np.uint8),
-        header=header | gain_cards(spectra, int(header.get("REVOL") or 0)) | dict(cards or {}),
+        header=header | gain | dict(cards or {}),
         off_pixels=np.zeros(DETECTOR_SHAPE, dtype=bool) if off is None else off,
         silence_ijd=find_silence(events.time_ijd, module[pixel]),
     )
+
+
+def _with_gain(
+    energy_kev: NDArray[np.float32], module: NDArray[np.integer[Any]], revolution: int, by_line: bool
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Energies at the gain that the window itself shows, and the cards that tell of it."""
+    spectra = module_spectra(energy_kev, module)
+    factors = gain_factors(spectra, revolution) if by_line else np.ones(N_MODULES)
+    if (factors != 1).any():
+        energy_kev = energy_kev * factors.astype(np.float32)[module]
+    return energy_kev, gain_cards(spectra, revolution) | correction_card(factors)
 
 
 class Gti:

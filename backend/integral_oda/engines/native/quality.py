@@ -17,7 +17,7 @@ from integral_oda.engines.native.field import (
     FieldSources,
     live_time_map,
 )
-from integral_oda.engines.native.gain import SPECTRUM_EDGES_KEV, module_gain, module_spectra
+from integral_oda.engines.native.gain import SPECTRUM_EDGES_KEV, corrected_by, module_gain, module_spectra
 from integral_oda.engines.native.image import band_maps, noise_numbers, noise_region
 from integral_oda.engines.native.sources import FieldFit, fit_field
 from integral_oda.engines.storage import load_record, save_record
@@ -136,7 +136,8 @@ class _Window:
         self.counts = np.bincount(pixel, minlength=DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]).reshape(DETECTOR_SHAPE)
         self.module = np.where(self.usable, module_map(), -1).ravel()[pixel]
         self.states = self._states()
-        self.spectra = module_spectra(self.energy, self.module)
+        # As the archive has them: the page tells of the instrument.
+        self.spectra = module_spectra(self.energy / corrected_by(events.header)[self.module], self.module)
 
     def _states(self) -> NDArray[np.uint8]:
         good, quiet = np.asarray(self.events.good_pixels), np.asarray(self.efficiency.quiet)
@@ -160,6 +161,7 @@ class _Window:
             "dead_time_from": self.dead.origin,
             "pixel_status_from": header.get("PIXSTAT", "events"),
             "gain_warning": header.get("GAINWARN", "none"),
+            "gain_correction": header.get("GAINCORR", "none"),
             "pixels": {name: int((self.states == k).sum()) for k, name in enumerate(PIXEL_STATES) if k},
             "usable_fraction": float(self.usable.sum()) / N_PIXELS,
             "threshold_kev": self.efficiency.thresholds.mean_kev,
