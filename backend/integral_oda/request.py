@@ -310,7 +310,7 @@ def refuse_engine(query: Query) -> None:
     if query.engine == "native":
         if query.engines_of_steps:
             raise RequestError("engine_for", ", ".join(query.engine_for), "single steps can be left to native where "
-                               "the engine is osa: --engine osa --engine-for MOSAIC=native")  # fmt: skip
+                               "the engine is osa: --engine osa --engine-for IMA=native")  # fmt: skip
         return
     if isinstance(query, QualityQuery | BackgroundQuery):
         raise RequestError("engine", query.engine, "quality page and background map are made by the engine native")

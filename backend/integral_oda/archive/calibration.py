@@ -12,9 +12,11 @@ from integral_oda.archive.tree import Archive
 from integral_oda.errors import DataError
 from integral_oda.folders import ic_root
 
-__all__ = ["IC_PREFIX", "calibration_files", "ic_cards", "ic_tree_of", "ic_use"]
+__all__ = ["ENERGY_TABLES", "IC_PREFIX", "calibration_files", "ic_cards", "ic_tree_of", "ic_use"]
 
 IC_PREFIX = "ic_"
+ENERGY_TABLES = ("lut1", "lut2", "mcec", "l2re")
+"""Kinds that energies are reconstructed with."""
 _CONFIRMED, _UNUSED, _OF_CONTEXT, _MATCHED = ("mask",), ("covr",), ("effc",), ("deco",)
 """Kinds that the built-in model is compared with, that are read for others only, that a pixel context goes with, and
 that are used where they are the mask's."""

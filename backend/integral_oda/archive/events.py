@@ -16,6 +16,7 @@ from integral_oda.errors import DataError
 __all__ = ["ATTITUDE_KEYWORDS", "EventList", "read_events", "read_raw_amplitudes"]
 
 EVENTS_TABLE, GTI_TABLE, MERGED_GTI = "ISGR-EVTS-ALL", "IBIS-GNRL-GTI", "MERGED_ISGRI"
+_CORRECTED_TABLE = "ISGR-EVTS-COR"
 
 _DETECTOR_COLUMNS, _DETECTOR_ROWS, _PIXELS_PER_SIDE = 130, 134, 128
 _ATTITUDE = {"RA_SCX": 360.0, "DEC_SCX": 90.0, "RA_SCZ": 360.0, "DEC_SCZ": 90.0}
@@ -64,16 +65,24 @@ class EventList:
         return float((self.gti_ijd[:, 1] - self.gti_ijd[:, 0]).sum() * _SECONDS_A_DAY)
 
 
-def read_events(path: str | Path) -> EventList:
+def read_events(path: str | Path, corrected: str | Path | None = None) -> EventList:
     """Read an archive event file (ISGR-EVTS-ALL, IBIS-GNRL-GTI), plain or gzipped.
+
+    Parameters
+    ----------
+    path : str or Path
+    corrected : str or Path, optional
+        Event file of OSA's step COR (ISGR-EVTS-COR), whose energies, rise times and flags stand in place of the
+        archive's, row by row.
 
     Raises
     ------
     DataError
-        If the file is missing, damaged or no such file; the message names it.
+        If a file is missing, damaged or no such file, or they hold different numbers of events; the message names it.
     """
     hdus = read_hdus(path)
     table = find_table(hdus, EVENTS_TABLE)
+    measured = table if corrected is None else _corrected_table(corrected, table)
     header = _checked_header(table)
     time = _column(table, "TIME").astype(np.float64, copy=False)
     if not len(time):
@@ -81,16 +90,26 @@ def read_events(path: str | Path) -> EventList:
     _check_times(table, time)
     columns: dict[str, NDArray[Any]] = {
         "time_ijd": time,
-        "energy_kev": _energies(table),
-        "rise_time": _bytes(table, "ISGRI_PI", 256),
+        "energy_kev": _energies(measured),
+        "rise_time": _bytes(measured, "ISGRI_PI", 256),
         "det_y": _pixels(table, "DETY", "ISGRI_Y", _DETECTOR_COLUMNS, module=64),
         "det_z": _pixels(table, "DETZ", "ISGRI_Z", _DETECTOR_ROWS, module=32),
-        "select_flag": _select_flags(table),
+        "select_flag": _select_flags(measured if "SELECT_FLAG" in measured.columns else table),
     }
     if (time[1:] < time[:-1]).any():
         order = np.argsort(time, kind="stable")
         columns = {name: column[order] for name, column in columns.items()}
     return EventList(**columns, gti_ijd=_good_time(hdus, header), header=header)
+
+
+def _corrected_table(path: str | Path, events: Hdu) -> Hdu:
+    table = find_table(read_hdus(path), _CORRECTED_TABLE)
+    if table.header["NAXIS2"] != events.header["NAXIS2"]:
+        raise DataError(
+            f"{path}: {_CORRECTED_TABLE} has {table.header['NAXIS2']} events, "
+            f"{events.path} has {events.header['NAXIS2']}: it is of another science window"
+        )
+    return table
 
 
 def read_raw_amplitudes(path: str | Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

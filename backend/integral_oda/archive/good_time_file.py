@@ -1,17 +1,18 @@
-"""Good time from a user's file: a FITS table with START and STOP, or two columns of text."""
+"""Good time from files: a user's FITS table or text of START and STOP, and OSA's tables by their names."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from integral_oda.archive.events import GTI_TABLE, MERGED_GTI
 from integral_oda.archive.fits_table import Hdu, read_hdus
 from integral_oda.errors import DataError, RequestError
 from integral_oda.query import parse_time
 
-__all__ = ["read_good_time"]
+__all__ = ["read_good_time", "read_named_good_time"]
 
 _ALLOWED = "START,STOP, or a file: FITS with columns START and STOP in IJD, or text with two columns of times"
 _FITS_OR_GZIP = (b"SIMPLE", b"\x1f\x8b")
@@ -47,6 +48,32 @@ def read_good_time(path: str | Path) -> tuple[tuple[float, float], ...]:
     if not intervals:
         raise RequestError("gti", path, f"holds no interval; it may be {_ALLOWED}")
     return intervals
+
+
+def read_named_good_time(path: str | Path) -> dict[str, NDArray[np.float64]]:
+    """Good time of OSA's step GTI (``ibis_gti.fits``), by the names of its tables.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Intervals ``(n, 2)`` in IJD, in order: ``MERGED_ISGRI``, ``ISGRI_MCE0`` .., ``ATTITUDE`` and what else there is.
+
+    Raises
+    ------
+    DataError
+        If the file holds no merged good time, or an interval that does not end after its start.
+    """
+    found = {}
+    for table in read_hdus(path):
+        if table.name == GTI_TABLE:
+            intervals = np.column_stack([table.column("START"), table.column("STOP")]).astype(float).reshape(-1, 2)
+            if not (np.isfinite(intervals).all() and (intervals[:, 0] < intervals[:, 1]).all()):
+                raise DataError(f"{path}: {GTI_TABLE} has an interval that does not end after its start")
+            name = str(table.header.get("GTI_NAME", "")).strip()
+            found[name] = intervals[np.argsort(intervals[:, 0], kind="stable")]
+    if MERGED_GTI not in found:
+        raise DataError(f"{path}: no {GTI_TABLE} named {MERGED_GTI}")
+    return found
 
 
 def _from_fits(path: Path) -> tuple[tuple[float, float], ...]:

@@ -64,7 +64,11 @@ RateBin = Annotated[float, typer.Option("--rate-bin", help="Time bin of --rate-r
 EngineOption = Annotated[str, typer.Option("--engine", help="Who carries the steps out: native, osa or mmoda.")]
 EngineFor = Annotated[
     list[str] | None,
-    typer.Option("--engine-for", metavar="STEP=ENGINE", help="Another engine for one step; repeatable."),
+    typer.Option(
+        "--engine-for",
+        metavar="STEP=ENGINE",
+        help="Another engine for a step and what follows it, such as IMA=native; repeatable.",
+    ),
 ]
 OsaVersion = Annotated[
     str, typer.Option("--osa-version", help="OSA of the engine osa: 11.2, 10.2, or 10.2+11.2 split at revolution 1626.")

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
 from integral_oda.imaging.efficiency import band_response, bright_rates, levelled_response, pixel_rates
+from integral_oda.imaging.shadowgram import Shadowgram
 from integral_oda.imaging.thresholds import SPECTRUM_EDGES, Thresholds, refit_thresholds
 from integral_oda.instrument.energy import EnergyBand
 
-__all__ = ["draw_null_excesses"]
+__all__ = ["draw_null_excesses", "draw_plain_excesses"]
 
 
 def draw_null_excesses(
@@ -58,3 +59,28 @@ def draw_null_excesses(
 def _gathered(values: NDArray[np.int64], edges: Array, coarse: Array) -> Array:
     first, stop = np.searchsorted(edges, coarse[:-1]), int(np.searchsorted(edges, coarse[-1]))
     return np.add.reduceat(values[:, :stop], first, axis=1).astype(float)
+
+
+def draw_plain_excesses(
+    shadowgram: Shadowgram, source_counts: Array, background_counts: Array, generator: np.random.Generator
+) -> Iterator[Array]:
+    """Excess of Poisson draws of background and sources in a shadowgram whose efficiency is given; without end.
+
+    Parameters
+    ----------
+    shadowgram : Shadowgram
+    source_counts : ndarray
+        ``(n_usable,)`` counts of the sources at full efficiency.
+    background_counts : ndarray
+        ``(n_usable,)``.
+    generator : `numpy.random.Generator`
+
+    Yields
+    ------
+    ndarray
+        ``(n_usable,)`` counts above the expected ones.
+    """
+    seen = shadowgram.flat(shadowgram.efficiency) * np.clip(source_counts, 0.0, None)
+    mean = np.clip(background_counts, 0.0, None) + seen
+    while True:
+        yield generator.poisson(mean) - shadowgram.flat(shadowgram.expected)

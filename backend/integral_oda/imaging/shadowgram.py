@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
+from integral_oda.errors import DataError
 from integral_oda.imaging.efficiency import levelled_response
 from integral_oda.imaging.thresholds import Thresholds
 from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
 
-__all__ = ["Shadowgram", "build_shadowgram", "with_detector_maps"]
+__all__ = ["Shadowgram", "build_shadowgram", "shadowgram_of_efficiency", "with_detector_maps"]
 
 
 _LEAST_VARIANCE = 1e-2
@@ -144,6 +145,43 @@ def build_shadowgram(
         bright_response=_planes(usable, response.bright_source * share[:, None]),
         bright_efficiency=_planes(usable, response.bright_efficiency),
         bright_tangents=np.asarray(thresholds.places),
+    )
+
+
+def shadowgram_of_efficiency(counts: Array, efficiency: Array, ontime_s: float, live_time: Array) -> Shadowgram:
+    """Shadowgram of a band whose efficiency is known, as OSA's are.
+
+    Parameters
+    ----------
+    counts : ndarray
+        ``(134, 130)`` events in the band.
+    efficiency : ndarray
+        ``(134, 130)`` share of a source's counts in the good time that a pixel registers, dead time included; 0 where
+        it is not used.
+    ontime_s : float
+        Good time.
+    live_time : ndarray
+        ``(134, 130)`` live time of each pixel, s.
+
+    Raises
+    ------
+    DataError
+        If no pixel is used.
+    """
+    usable = (efficiency > 0) & (live_time > 0)
+    if not usable.any():
+        raise DataError("a shadowgram without any pixel of positive efficiency")
+    seen = np.where(usable, efficiency, 0.0)
+    expected = seen * counts[usable].sum() / seen.sum()
+    return Shadowgram(
+        usable=usable,
+        counts=np.where(usable, counts, 0.0),
+        expected=expected,
+        source_response=seen * ontime_s / OPEN_PIXELS,
+        background_response=expected,
+        variance=np.where(usable, np.maximum(expected, _LEAST_VARIANCE), 0.0),
+        efficiency=seen * ontime_s / np.where(usable, live_time, 1.0),
+        live_time_s=float(live_time[usable].mean()),
     )
 
 

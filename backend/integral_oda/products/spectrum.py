@@ -15,7 +15,7 @@ from integral_oda.arrays import Array
 from integral_oda.errors import DataError, RequestError
 from integral_oda.products.fits_io import carried_keywords, isdc_cards, open_fits, write_fits
 
-__all__ = ["NO_FILE", "Spectrum", "find_companion", "read_spectrum", "write_spectra", "write_spectrum"]
+__all__ = ["NO_FILE", "Spectrum", "find_companion", "read_spectra", "read_spectrum", "write_spectra", "write_spectrum"]
 
 NO_FILE = "NONE"
 _TABLE_NAMES = ("SPECTRUM", "ISGR-EVTS-SPE", "ISGR-PHA1-SPE", "ISGR-PHA2-SPE")
@@ -197,26 +197,45 @@ def read_spectrum(path: str | Path, row: int | None = None) -> Spectrum:
         If a type II file has no such row, or none was chosen.
     """
     with open_fits(path) as hdus:
-        table = _spectrum_table(hdus, path)
+        header, cells = _header_and_cells(_spectrum_tables(hdus, path)[0])
         covariance = np.array(hdus[_COVARIANCE].data, dtype=float) if _COVARIANCE in hdus else None
-        header = {key: value for key, value in table.header.items() if key}
-        names = list(table.columns.names)
-        cells = {name: np.array(table.data[name]) for name in names}
-    if np.ndim(cells[_flux_column(names)]) == 2:
+    if np.ndim(cells[_flux_column(list(cells))]) == 2:
         cells = _row_of(cells, path, row)
     elif row not in (None, 1):
         raise RequestError("row", row, f"{path} holds one spectrum")
     return _Reading(path, header, cells, covariance).spectrum()
 
 
-def _spectrum_table(hdus: Any, path: str | Path) -> Any:
-    for hdu in hdus:
-        names = set(getattr(getattr(hdu, "columns", None), "names", None) or ())
-        wanted = hdu.header.get("HDUCLAS1") == "SPECTRUM" or hdu.name in _TABLE_NAMES
-        if (wanted or "CHANNEL" in names) and names & {"RATE", "COUNTS"}:
-            return hdu
-    held = ", ".join(hdu.name for hdu in hdus[1:]) or "no extension at all"
-    raise DataError(f"{path}: holds no spectrum (a table with CHANNEL and RATE or COUNTS), but {held}")
+def read_spectra(path: str | Path) -> list[Spectrum]:
+    """Read a file with a table for each source, as ii_spectra_extract writes it for a science window.
+
+    Raises
+    ------
+    DataError
+        If the file holds no spectrum, or the exposure of one is not a positive number.
+    """
+    with open_fits(path) as hdus:
+        parts = [_header_and_cells(table) for table in _spectrum_tables(hdus, path)]
+    return [_Reading(path, header, cells, None).spectrum() for header, cells in parts]
+
+
+def _spectrum_tables(hdus: Any, path: str | Path) -> list[Any]:
+    tables = [hdu for hdu in hdus if _holds_spectrum(hdu)]
+    if not tables:
+        held = ", ".join(hdu.name for hdu in hdus[1:]) or "no extension at all"
+        raise DataError(f"{path}: holds no spectrum (a table with CHANNEL and RATE or COUNTS), but {held}")
+    return tables
+
+
+def _holds_spectrum(hdu: Any) -> bool:
+    names = set(getattr(getattr(hdu, "columns", None), "names", None) or ())
+    named = hdu.header.get("HDUCLAS1") == "SPECTRUM" or hdu.name in _TABLE_NAMES
+    return (named or "CHANNEL" in names) and bool(names & {"RATE", "COUNTS"})
+
+
+def _header_and_cells(table: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    header = {key: value for key, value in table.header.items() if key}
+    return header, {name: np.array(table.data[name]) for name in table.columns.names}
 
 
 def _flux_column(names: Sequence[str]) -> str:

@@ -189,3 +189,44 @@ def test_the_summary_says_what_came_from_where(real_data, imported):
     assert summary == json.loads((out / "summary.json").read_text())
     assert {"spectra/spec_test"} <= summary["imported"].keys()
     assert all((out / name).is_file() for name in summary["files"])
+
+
+def window_spectra(path, exposure):
+    """Spectra of the sources of a window as ii_spectra_extract writes them, a table a source."""
+    tables = []
+    for name, rate in (("Crab", 2.0), ("X Per", 0.2), ("Background", 9.0)):
+        columns = [fits.Column("CHANNEL", "1I", array=np.arange(256)),
+                   fits.Column("RATE", "1E", array=np.full(256, rate)),
+                   fits.Column("STAT_ERR", "1E", array=np.full(256, 3 / np.sqrt(exposure)))]  # fmt: skip
+        table = fits.BinTableHDU.from_columns(columns, name="ISGR-EVTS-SPE")
+        table.header.update({"NAME": name, "RA_OBJ": 83.6, "DEC_OBJ": 22.0, "EXPOSURE": exposure, "DEADC": 0.8,
+                             "TSTART": 1000.0, "TSTOP": 1000.02, "REVOL": 40})  # fmt: skip
+        tables.append(table)
+    path.parent.mkdir(parents=True)
+    fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(path)
+
+
+def test_spectra_of_the_windows_of_an_observation_are_summed_by_source(imported, tmp_path):
+    for number, exposure in ((1, 1000.0), (2, 3000.0)):
+        window_spectra(tmp_path / "obs" / "scw" / f"00400028001{number}.001" / "isgri_spectrum.fits", exposure)
+    summary, out = imported(tmp_path / "obs")
+    assert summary["left_out"] == []
+    made = read_spectrum(out / "spectra-of-windows" / "isgri_spectrum_Crab.fits")
+    assert len(made) == 62
+    assert made.exposure_s == 4000
+    response = read_response(*(out / "spectra-of-windows" / f"isgri_{kind}_Crab.fits" for kind in ("rmf", "arf")))
+    inside = (response.channel_edges_kev[:-1] > 20) & (response.channel_edges_kev[1:] < 900)
+    channels = made.rate[inside] / 2.0
+    np.testing.assert_allclose(channels, np.round(channels), atol=1e-4)
+    np.testing.assert_allclose(made.stat_error[inside], 3 * np.sqrt(channels / 4000), rtol=1e-4)
+    assert (out / "spectra-of-windows" / "isgri_pha2_X_Per.fits").is_file()
+    assert not list((out / "spectra-of-windows").glob("*Background*"))
+
+
+def test_files_of_one_name_in_several_windows_stay_apart(real_data, imported, tmp_path):
+    for window in ("006600280010.001", "006600280020.001"):
+        target = tmp_path / "obs" / "scw" / window / "isgri_pif.fits.gz"
+        target.parent.mkdir(parents=True)
+        target.write_bytes((real_data / "dominp_isgri" / "255900280010_isgri_model.fits.gz").read_bytes())
+    _, out = imported(tmp_path / "obs")
+    assert len(list(out.glob("pif/*/isgri_pif_*.fits"))) == 2

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integral_oda.archive.calibration import IC_PREFIX
+from integral_oda.archive.calibration import ENERGY_TABLES, IC_PREFIX
 from integral_oda.archive.events import EventList, read_raw_amplitudes
 from integral_oda.archive.housekeeping import (
     read_noisy_pixels,
@@ -44,8 +44,6 @@ __all__ = [
     "refused_files",
 ]
 
-_ENERGY_TABLES = ("lut1", "lut2", "mcec", "l2re")
-
 
 def of_kind(raw: Mapping[str, Path], *kinds: str) -> dict[str, Path]:
     """Files of the IC tree of some kinds, under the names of the kinds."""
@@ -54,7 +52,7 @@ def of_kind(raw: Mapping[str, Path], *kinds: str) -> dict[str, Path]:
 
 def recalibrated(events: EventList, raw: Mapping[str, Path]) -> EventList:
     """Events with energies and rise times of the IC tree's look-up tables; as they are where there are none."""
-    calibration = read_energy_calibration(of_kind(raw, *_ENERGY_TABLES))
+    calibration = read_energy_calibration(of_kind(raw, *ENERGY_TABLES))
     if calibration is None:
         return events
     amplitude, rise_time = read_raw_amplitudes(raw["events"])

@@ -32,7 +32,17 @@ from integral_oda.timing.binning import good_time_per_bin
 from integral_oda.timing.good_time import intersect, phase_intervals, union, without
 from integral_oda.timing.silence import find_silence, module_on_fraction
 
-__all__ = ["Cor", "Dead", "DeadTime", "GoodTime", "Gti", "SelectedEvents"]
+__all__ = [
+    "Cor",
+    "Dead",
+    "DeadTime",
+    "GoodTime",
+    "Gti",
+    "SelectedEvents",
+    "mean_dead_fractions",
+    "select_events",
+    "select_of_window",
+]
 
 RISE_TIME_RANGE = (16, 116)
 DAY_S = 86400.0
@@ -152,16 +162,10 @@ class Cor:
 
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> SelectedEvents:
         """Read the event file ``raw["events"]`` and select."""
-        events = read_events(raw["events"])
-        if len(events) < _FEWEST_EVENTS:
-            raise DataError(f"{raw['events']}: only {len(events)} events; an image needs at least {_FEWEST_EVENTS}")
         check_mask(raw)
-        off, told = pixels_off(raw, events.header)
-        thresholds, origin = context_thresholds(raw)
-        cards = {**ic_cards(dict(raw), refused_files(raw)), "PIXSTAT": told, "THRORIG": origin}
+        events = read_events(raw["events"])
         calibrated = recalibrated(events, raw)
-        selected = select_events(calibrated, off, cards, by_line=calibrated is events)
-        return replace(selected, context_threshold_kev=thresholds)
+        return select_of_window(calibrated, raw, by_line=calibrated is events)
 
     def save(self, value: SelectedEvents, folder: Path) -> None:
         """Write the columns."""
@@ -170,6 +174,23 @@ class Cor:
     def load(self, folder: Path) -> SelectedEvents:
         """Read the columns, memory-mapped."""
         return load_record(SelectedEvents, folder)
+
+
+def select_of_window(events: EventList, raw: Mapping[str, Path], *, by_line: bool) -> SelectedEvents:
+    """Selected events of a window, with what its files tell of the pixels; ``by_line`` as in `select_events`.
+
+    Raises
+    ------
+    DataError
+        If they are too few for an image.
+    """
+    if len(events) < _FEWEST_EVENTS:
+        raise DataError(f"{raw['events']}: only {len(events)} events; an image needs at least {_FEWEST_EVENTS}")
+    off, told = pixels_off(raw, events.header)
+    thresholds, origin = context_thresholds(raw)
+    cards = {**ic_cards(dict(raw), refused_files(raw)), "PIXSTAT": told, "THRORIG": origin}
+    selected = select_events(events, off, cards, by_line=by_line)
+    return replace(selected, context_threshold_kev=thresholds)
 
 
 def select_events(
@@ -296,7 +317,7 @@ class Dead:
 
     def _dead_time(self, events: SelectedEvents, good: GoodTime, raw: Mapping[str, Path]) -> DeadTime:
         if "dead" in raw:
-            return DeadTime(_mean_dead_fractions(raw["dead"], events.header, good), "isgri_dead.fits")
+            return DeadTime(mean_dead_fractions(raw["dead"], events.header, good), "isgri_dead.fits")
         deadc = events.header.get("DEADC")
         if deadc is not None and 0 < float(deadc) <= 1:
             return DeadTime(np.full(N_MODULES, 1 - float(deadc)), "DEADC keyword")
@@ -312,7 +333,7 @@ class Dead:
         return load_record(DeadTime, folder)
 
 
-def _mean_dead_fractions(path: Path, header: Mapping[str, Any], good: GoodTime) -> NDArray[np.float64]:
+def mean_dead_fractions(path: Path, header: Mapping[str, Any], good: GoodTime) -> NDArray[np.float64]:
     """Dead fraction of each module, ``(8,)``, every sample weighted by the good time in its interval."""
     obt, fractions = read_dead_times(path)
     limits = [float(header.get(key, "nan")) for key in ("OBTSTART", "OBTEND", "TSTART", "TSTOP")]

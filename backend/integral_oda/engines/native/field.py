@@ -40,6 +40,7 @@ __all__ = [
     "DetectorEfficiency",
     "Effi",
     "FieldSources",
+    "lit_sources",
     "live_time_map",
 ]
 
@@ -158,14 +159,7 @@ class CatI:
         ra, dec = attitude.axis()
         known = () if parameters.get("only") else reference_catalogue()
         near = sources_near(ra, dec, FIELD_RADIUS_DEG, [*extra, *known])
-        ordered = sorted(near, key=lambda s: (s not in extra, -np.nan_to_num(s.flux_20_40_mcrab), s.name))
-        kept: list[CatalogSource] = []
-        for source in ordered:
-            if not _crowds(source, kept) and _lights(source, attitude):
-                kept.append(source)
-        tangents = [attitude.tangents(s.ra_deg, s.dec_deg) for s in kept]
-        return FieldSources([s.name for s in kept], [s.ra_deg for s in kept], [s.dec_deg for s in kept],
-                            [float(t[0]) for t in tangents], [float(t[1]) for t in tangents])  # fmt: skip
+        return lit_sources(near, [source.name for source in extra], attitude)
 
     def save(self, value: FieldSources, folder: Path) -> None:
         """Write the list."""
@@ -174,6 +168,21 @@ class CatI:
     def load(self, folder: Path) -> FieldSources:
         """Read the list."""
         return load_record(FieldSources, folder)
+
+
+def lit_sources(sources: Sequence[CatalogSource], first: Sequence[str], attitude: Attitude) -> FieldSources:
+    """Those of some sources that light the detector, some names first, then by their brightness.
+
+    Of a pair closer than `CLOSEST_PAIR_ARCMIN` the latter is left out.
+    """
+    ordered = sorted(sources, key=lambda s: (s.name not in first, -np.nan_to_num(s.flux_20_40_mcrab), s.name))
+    kept: list[CatalogSource] = []
+    for source in ordered:
+        if not _crowds(source, kept) and _lights(source, attitude):
+            kept.append(source)
+    tangents = [attitude.tangents(s.ra_deg, s.dec_deg) for s in kept]
+    return FieldSources([s.name for s in kept], [s.ra_deg for s in kept], [s.dec_deg for s in kept],
+                        [float(t[0]) for t in tangents], [float(t[1]) for t in tangents])  # fmt: skip
 
 
 def _crowds(source: CatalogSource, kept: Sequence[CatalogSource]) -> bool:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from integral_oda.archive.calibration import calibration_files
-from integral_oda.archive.events import ATTITUDE_KEYWORDS
-from integral_oda.archive.fits_table import find_header
 from integral_oda.archive.tree import Archive
 from integral_oda.background_files import bands_of_maps, find_map
-from integral_oda.engines.native import ENGINE, ENGINE_VERSION
+from integral_oda.engines.native.window_nodes import (
+    OnlyThese,
+    Position,
+    WindowNodes,
+    axis_of,
+    in_field,
+    native_node,
+    only,
+    plain_window,
+    some_of,
+)
 from integral_oda.engines.steps import DeclaredStep
-from integral_oda.errors import DataError, RequestError
+from integral_oda.errors import RequestError
 from integral_oda.instrument.energy import EnergyBand, neighbour_band
 from integral_oda.workflow.graph import Node, gather_as_tree
 
@@ -24,6 +31,7 @@ __all__ = [
     "EVERYTHING",
     "NONE_FOUND",
     "Curves",
+    "MadeWindow",
     "OnlyThese",
     "TimeSelection",
     "background_graph",
@@ -36,10 +44,10 @@ __all__ = [
     "packed_light_curves",
     "packed_spectra",
     "quality_graph",
+    "response_files",
     "spectrum_graph",
 ]
 
-Position = tuple[str, float, float]
 WINDOWS_TOGETHER = 16
 """Images, or sums of them, that a gathering node takes at most."""
 WIDEST_MOSAIC_DEG = 50.0
@@ -50,12 +58,9 @@ _NO_NEW_SOURCES = 100.0
 NONE_FOUND = 1e6
 """Significance that no excess has: where the user's sources are all there is."""
 
+MadeWindow = Callable[[str], WindowNodes]
+
 _NATIVE = "integral_oda.engines.native"
-COR = DeclaredStep("COR", "7", f"{_NATIVE}.events:Cor")
-GTI = DeclaredStep("GTI", "2", f"{_NATIVE}.events:Gti")
-DEAD = DeclaredStep("DEAD", "2", f"{_NATIVE}.events:Dead")
-CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
-EFFI = DeclaredStep("EFFI", "9", f"{_NATIVE}.field:Effi")
 REF_I = DeclaredStep("REF_I", "5", f"{_NATIVE}.image:RefI")
 BACK = DeclaredStep("BACK", "1", f"{_NATIVE}.background_maps:Back")
 BIN_I = DeclaredStep("BIN_I", "10", f"{_NATIVE}.image:BinI")
@@ -115,15 +120,6 @@ class TimeSelection:
 EVERYTHING = TimeSelection()
 
 
-class OnlyThese(tuple[Position, ...]):
-    """Sources of the user that are all there is: the reference catalogue adds none."""
-
-
-def _only(extra: Sequence[Position]) -> dict[str, bool]:
-    """Parameter of the steps that read the reference catalogue."""
-    return {"only": True} if isinstance(extra, OnlyThese) else {}
-
-
 def image_graph(
     archive: Archive,
     windows: Sequence[str],
@@ -133,6 +129,7 @@ def image_graph(
     at: Sequence[Position] = (),
     time: TimeSelection = EVERYTHING,
     background: Path | None = None,
+    made: MadeWindow | None = None,
 ) -> Node:
     """Node of the image product of some windows.
 
@@ -152,15 +149,17 @@ def image_graph(
         The first band is that of its rates.
     background : Path, optional
         Folder of background maps.
+    made : callable, optional
+        Nodes of each window where another engine carries out its first steps.
     """
     images = []
     for scw in windows:
-        base = _selected_nodes(archive, scw, extra, time, bands[0], background)
+        base = made(scw) if made else _selected_nodes(archive, scw, extra, time, bands[0], background)
         # Several windows are searched and measured in their mosaic: theirs alone keep for any question.
-        asked = [list(p) for p in _in_field(archive, scw, at)] if len(windows) == 1 else []
+        asked = [list(p) for p in in_field(archive, scw, at)] if len(windows) == 1 else []
         parameters = {"bands": [list(b) for b in bands], "threshold": threshold, "at": asked}
-        calibration = _of(base["files"], "ic_effi", "ic_arf", "ic_rmf")
-        images.append(_node(IMA, scw, parameters, _all_bands(scw, base, bands), calibration))
+        calibration = some_of(base.files, "ic_effi", "ic_arf", "ic_rmf")
+        images.append(native_node(base.imaging or IMA, scw, parameters, _all_bands(scw, base, bands), calibration))
     return packed_image(gathered_images(archive, images, threshold, extra, at))
 
 
@@ -176,21 +175,21 @@ def gathered_images(
     Many are added up as partial sums, on a grid that a few windows more or less do not move.
     """
     if len(images) == 1:
-        return _node(MOSAIC, "all", {}, images)
-    where = {"tangent": _tangent_point({scw: _axis_of(archive, scw) for scw in (image.scope for image in images)})}
+        return native_node(MOSAIC, "all", {}, images)
+    where = {"tangent": _tangent_point({scw: axis_of(archive, scw) for scw in (image.scope for image in images)})}
     places = {"extra": [list(p) for p in extra], "at": [list(p) for p in at]}
-    search = {"threshold": threshold, **places, **_only(extra)}
+    search = {"threshold": threshold, **places, **only(extra)}
     return gather_as_tree(
         images,
-        lambda some: _node(MOSAIC_SUM, "all", where, some),
+        lambda some: native_node(MOSAIC_SUM, "all", where, some),
         WINDOWS_TOGETHER,
-        lambda some: _node(MOSAIC, "all", {**where, **search}, some),
+        lambda some: native_node(MOSAIC, "all", {**where, **search}, some),
     )
 
 
 def packed_image(mosaic: Node) -> Node:
     """Node of the product files of an image."""
-    return _node(PACK_IMAGE, "all", {}, [mosaic])
+    return native_node(PACK_IMAGE, "all", {}, [mosaic])
 
 
 def _tangent_point(axes: Mapping[str, tuple[float, float] | None]) -> list[float]:
@@ -226,34 +225,36 @@ def quality_graph(
     time: TimeSelection = EVERYTHING,
 ) -> Node:
     """Node of the quality page of one window; the first band is that of the residual maps."""
-    base = _window_nodes(archive, scw, extra, time.parameters)
-    quality = _node(QUALITY, scw, {"bands": [list(b) for b in bands]}, _all_bands(scw, base, bands))
-    return _node(PACK_QUALITY, scw, {}, [quality])
+    base = plain_window(archive, scw, extra, time.parameters)
+    quality = native_node(QUALITY, scw, {"bands": [list(b) for b in bands]}, _all_bands(scw, base, bands))
+    return native_node(PACK_QUALITY, scw, {}, [quality])
 
 
-def _all_bands(scw: str, base: Mapping[str, Any], bands: Sequence[EnergyBand]) -> list[Node]:
+def _all_bands(scw: str, base: WindowNodes, bands: Sequence[EnergyBand]) -> list[Node]:
     """Inputs of what looks at several bands: events, field, then shadowgrams, then the widths of their structure."""
     binned = [_binned(scw, base, b) for b in bands]
-    widths = [_node(BKG_I, scw, {"band": list(b)}, [s, base["field"]]) for s, b in zip(binned, bands, strict=True)]
-    return [*base["events"], base["field"], *binned, *widths]
+    widths = [native_node(BKG_I, scw, {"band": list(b)}, [s, base.field]) for s, b in zip(binned, bands, strict=True)]
+    return [*base.events, base.field, *binned, *widths]
 
 
-def _binned(scw: str, base: Mapping[str, Any], band: EnergyBand) -> Node:
+def _binned(scw: str, base: WindowNodes, band: EnergyBand) -> Node:
     """Shadowgram of a band, with the structure that a neighbouring band and other windows show."""
-    templates, maps = [], _of(base["files"], "ic_unif", "ic_back")
+    if base.shadowgram is not None:
+        return base.shadowgram(band)
+    templates, maps = [], some_of(base.files, "ic_unif", "ic_back")
     neighbour = neighbour_band(band)
     if neighbour is not None:
-        templates.append(_node(REF_I, scw, {"band": list(neighbour)}, [*base["events"], base["field"]], maps))
+        templates.append(native_node(REF_I, scw, {"band": list(neighbour)}, [*base.events, base.field], maps))
     templates += _known_structure(scw, base, [band])
-    inputs = [*base["events"], base["field"], *templates]
-    return _node(BIN_I, scw, {"band": list(band)}, inputs, {**maps, **_of(base["files"], "ic_deco")})
+    inputs = [*base.events, base.field, *templates]
+    return native_node(BIN_I, scw, {"band": list(band)}, inputs, {**maps, **some_of(base.files, "ic_deco")})
 
 
-def _known_structure(scw: str, base: Mapping[str, Any], bands: Sequence[EnergyBand]) -> list[Node]:
+def _known_structure(scw: str, base: WindowNodes, bands: Sequence[EnergyBand]) -> list[Node]:
     """Structure that other windows show in some bands, of those that there are maps of."""
-    maps = [find_map(base["background"], band, scw) for band in bands] if base["background"] else []
-    events = base["events"][:1]
-    return [_node(BACK, scw, {"scw": scw}, events, {"background": path}) for path in maps if path is not None]
+    maps = [find_map(base.background, band, scw) for band in bands] if base.background else []
+    events = base.events[:1]
+    return [native_node(BACK, scw, {"scw": scw}, events, {"background": path}) for path in maps if path is not None]
 
 
 def background_graph(
@@ -262,10 +263,10 @@ def background_graph(
     """Node of the background maps of some windows."""
     planes = []
     for scw in windows:
-        base = _window_nodes(archive, scw, extra, {})
-        inputs, maps = [*base["events"], base["field"]], _of(base["files"], "ic_unif", "ic_back")
-        planes += [_node(CAL_I, scw, {"band": list(band)}, inputs, maps) for band in bands]
-    return _node(PACK_BACKGROUND, "all", {}, planes)
+        base = plain_window(archive, scw, extra, {})
+        inputs, maps = [*base.events, base.field], some_of(base.files, "ic_unif", "ic_back")
+        planes += [native_node(CAL_I, scw, {"band": list(band)}, inputs, maps) for band in bands]
+    return native_node(PACK_BACKGROUND, "all", {}, planes)
 
 
 @dataclass(frozen=True)
@@ -325,18 +326,20 @@ def light_curve_graph(
     extra: Sequence[Position] = (),
     time: TimeSelection = EVERYTHING,
     background: Path | None = None,
+    made: MadeWindow | None = None,
 ) -> Node:
-    """Node of the light curves of some windows, of one source or of all in the field."""
-    bases = [_selected_nodes(archive, scw, extra, time, curves.bands[0], background) for scw in windows]
+    """Node of the light curves of some windows, of one source or of all in the field; ``made`` as in `image_graph`."""
+    band = curves.bands[0]
+    bases = [made(s) if made else _selected_nodes(archive, s, extra, time, band, background) for s in windows]
 
     def of_each(step: DeclaredStep) -> list[Node]:
         return [_light_curve_node(step, archive, scw, base, curves) for scw, base in zip(windows, bases, strict=True)]
 
     further = {}
     if curves.bursts:
-        further["bursts"] = _node(BURST_JOIN, "all", {}, of_each(BURST))
+        further["bursts"] = native_node(BURST_JOIN, "all", {}, of_each(BURST))
     if curves.events or curves.folding:
-        further["events"] = _node(EVT_JOIN, "all", {}, of_each(EVT))
+        further["events"] = native_node(EVT_JOIN, "all", {}, of_each(EVT))
     joined = gathered_light_curves(of_each(LCR), curves.together, curves.joining)
     wanted = {"event_list": True} if curves.events else {}
     return packed_light_curves(joined, further, {**wanted, **curves.folding})
@@ -346,7 +349,7 @@ def gathered_light_curves(
     curves: Sequence[Node], together: Mapping[str, Any] | None = None, further: Mapping[str, Any] | None = None
 ) -> Node:
     """Node of light curves joined by source and band, whichever engine they come from."""
-    return _node(LCR_JOIN, "all", {"together": dict(together or {}), **(further or {})}, curves)
+    return native_node(LCR_JOIN, "all", {"together": dict(together or {}), **(further or {})}, curves)
 
 
 def packed_light_curves(
@@ -364,7 +367,7 @@ def packed_light_curves(
     """
     others = dict(further or {})
     named = {"further": list(others)} if others else {}
-    return _node(PACK_LC, "all", {**named, **(parameters or {})}, [joined, *others.values()])
+    return native_node(PACK_LC, "all", {**named, **(parameters or {})}, [joined, *others.values()])
 
 
 def spectrum_graph(
@@ -376,12 +379,13 @@ def spectrum_graph(
     extra: Sequence[Position] = (),
     time: TimeSelection = EVERYTHING,
     background: Path | None = None,
+    made: MadeWindow | None = None,
 ) -> Node:
     """Node of the spectra of some windows, of one source or of all in the field.
 
     Parameters
     ----------
-    archive, windows, extra, time, background
+    archive, windows, extra, time, background, made
         As for `image_graph`.
     edges_kev : sequence of float
         Of the channels.
@@ -393,28 +397,28 @@ def spectrum_graph(
     asked = {"source": list(source) if source else None}
     spectra = []
     for scw in windows:
-        base = _selected_nodes(archive, scw, extra, time, RATE_BAND, background)
-        cube = _node(BIN_S, scw, {}, base["events"])
+        base = made(scw) if made else _selected_nodes(archive, scw, extra, time, RATE_BAND, background)
+        cube = native_node(BIN_S, scw, {}, base.events)
         known = _known_structure(scw, base, bands_of_maps(background)) if background else []
-        structure = _node(BKG_S, scw, asked, [*base["events"], base["field"], cube, *known])
-        spectra.append(_node(SPE, scw, asked, [*base["events"], structure, cube], _of(base["files"], "ic_effi")))
-    return packed_spectra(spectra, edges_kev, group, _response_files(archive, windows))
+        structure = native_node(BKG_S, scw, asked, [*base.events, base.field, cube, *known])
+        spectra.append(native_node(SPE, scw, asked, [*base.events, structure, cube], some_of(base.files, "ic_effi")))
+    return packed_spectra(spectra, edges_kev, group, response_files(archive, windows))
 
 
 def packed_spectra(
     spectra: Sequence[Node], edges_kev: Sequence[float], group: float, responses: Mapping[str, Path] | None = None
 ) -> Node:
     """Node of the product files of the spectra of windows, summed by source, with the IC tree's responses."""
-    return _node(PACK_SPE, "all", {"edges": list(edges_kev), "group": group}, spectra, responses)
+    return native_node(PACK_SPE, "all", {"edges": list(edges_kev), "group": group}, spectra, responses)
 
 
-def _response_files(archive: Archive, windows: Sequence[str]) -> dict[str, Path]:
+def response_files(archive: Archive, windows: Sequence[str]) -> dict[str, Path]:
     """RMF and ARF of the IC tree for each revolution, under ``ic_rmf_<revolution>`` and ``ic_arf_<revolution>``."""
     first = {int(scw[:4]): scw for scw in reversed(windows)}
     return {
         f"{kind}_{revolution}": path
         for revolution, scw in sorted(first.items())
-        for kind, path in _of(calibration_files(archive, scw), "ic_rmf", "ic_arf").items()
+        for kind, path in some_of(calibration_files(archive, scw), "ic_rmf", "ic_arf").items()
     }
 
 
@@ -433,21 +437,22 @@ def mosaic_spectrum_graph(
     at = [source] if source else ()
     image = image_graph(archive, windows, bands, _NO_NEW_SOURCES, extra, at, time, background)
     parameters = {"edges": list(edges_kev), "group": group, "source": list(source) if source else None}
-    return _node(PACK_MSPE, "all", parameters, image.inputs, _response_files(archive, windows))
+    return native_node(PACK_MSPE, "all", parameters, image.inputs, response_files(archive, windows))
 
 
-def _light_curve_node(step: DeclaredStep, archive: Archive, scw: str, base: Mapping[str, Any], curves: Curves) -> Node:
+def _light_curve_node(step: DeclaredStep, archive: Archive, scw: str, base: WindowNodes, curves: Curves) -> Node:
     shadowgrams = [_binned(scw, base, b) for b in curves.bands]
     widths = [
-        _node(BKG_I, scw, {"band": list(b)}, [s, base["field"]]) for s, b in zip(shadowgrams, curves.bands, strict=True)
+        native_node(BKG_I, scw, {"band": list(b)}, [s, base.field])
+        for s, b in zip(shadowgrams, curves.bands, strict=True)
     ]
     orbit = _orbit(archive, scw) if curves.barycentre else None
-    inputs = [*base["events"][:3], base["field"], *shadowgrams, *widths]
+    inputs = [*base.events[:3], base.field, *shadowgrams, *widths]
     parameters = curves.parameters if step is LCR else curves.event_parameters
     if step is BURST:
         orbit, parameters = None, {key: value for key, value in parameters.items() if key != "barycentre"}
-    calibration = _of(base["files"], "ic_effi") if step is LCR else {}
-    return _node(step, scw, parameters, inputs, {**({"orbit": orbit} if orbit else {}), **calibration})
+    calibration = some_of(base.files, "ic_effi") if step is LCR else {}
+    return native_node(step, scw, parameters, inputs, {**({"orbit": orbit} if orbit else {}), **calibration})
 
 
 def _orbit(archive: Archive, scw: str) -> Path | None:
@@ -463,87 +468,12 @@ def _selected_nodes(
     time: TimeSelection,
     band: EnergyBand,
     background: Path | None = None,
-) -> dict[str, Any]:
+) -> WindowNodes:
     """Nodes of a window in the time selected; its rates are those of all phases in the intervals."""
-    maps = {"background": background}
     if time.rate_range is None:
-        return _window_nodes(archive, scw, extra, time.parameters) | maps
-    whole = _window_nodes(archive, scw, extra, TimeSelection(time.intervals).parameters) | maps
+        return plain_window(archive, scw, extra, time.parameters, background=background)
+    whole = plain_window(archive, scw, extra, TimeSelection(time.intervals).parameters, background=background)
     rates = Curves((band,), {"width_s": time.rate_bin_s}, time.source)
     curve = _light_curve_node(LCR, archive, scw, whole, rates)
-    state = _node(STATE, scw, {"rate_range": list(time.rate_range)}, [curve])
-    return _window_nodes(archive, scw, extra, time.parameters, [state]) | maps
-
-
-def _window_nodes(
-    archive: Archive,
-    scw: str,
-    extra: Sequence[Position],
-    good_time: Mapping[str, Any],
-    states: Sequence[Node] = (),
-) -> dict[str, Any]:
-    """Nodes that no band changes: ``events`` (COR, GTI, DEAD, EFFI) and ``field`` (CAT_I); ``files`` of calibration."""
-    known = calibration_files(archive, scw)
-    cor = _node(COR, scw, {}, [], {"events": archive.events_file(scw), **known})
-    gti = _node(GTI, scw, good_time, [cor, *states], _of(known, "ic_bti"))
-    dead_file = archive.find(scw, "isgri_dead.fits")
-    dead = _node(DEAD, scw, {}, [cor, gti], {"dead": dead_file} if dead_file else {})
-    listed = [list(p) for p in _in_field(archive, scw, extra)]
-    field = _node(CAT_I, scw, {"extra": listed, **_only(extra)}, [cor])
-    efficiency = _node(EFFI, scw, {}, [cor, gti, dead, field])
-    return {"events": [cor, gti, dead, efficiency], "field": field, "files": known, "background": None}
-
-
-def _of(files: Mapping[str, Path], *names: str) -> dict[str, Path]:
-    """Those of some files that a step reads."""
-    return {name: files[name] for name in names if name in files}
-
-
-def _in_field(archive: Archive, scw: str, positions: Sequence[Position]) -> Sequence[Position]:
-    """Positions that a window may see: those that it does not are no part of what is made of it."""
-    if not positions:
-        return ()
-    from integral_oda.engines.native.field import FIELD_RADIUS_DEG
-    from integral_oda.instrument.attitude import separation_deg
-
-    axis = _axis_of(archive, scw)
-    if axis is None:
-        return positions  # COR tells what is wrong with the file
-    return [p for p in positions if separation_deg(*axis, *p[1:]) <= FIELD_RADIUS_DEG]
-
-
-def _axis_of(archive: Archive, scw: str) -> tuple[float, float] | None:
-    try:
-        events = archive.events_file(scw)
-    except DataError:
-        return None
-    return _axis(events, events.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=20_000)
-def _axis(events: Path, _changed_ns: int) -> tuple[float, float] | None:
-    """RA and Dec (degrees) of a window's axis; None if its file does not say."""
-    from integral_oda.instrument.attitude import Attitude
-
-    try:
-        return Attitude.from_keywords(find_header(events, ATTITUDE_KEYWORDS)).axis()
-    except (DataError, TypeError, ValueError):
-        return None
-
-
-def _node(
-    step: DeclaredStep,
-    scope: str,
-    parameters: Mapping[str, Any],
-    inputs: Sequence[Node],
-    raw: Mapping[str, Path] | None = None,
-) -> Node:
-    return Node(
-        step=step,
-        scope=scope,
-        parameters=parameters,
-        inputs=tuple(inputs),
-        raw=raw or {},
-        engine=ENGINE,
-        engine_version=ENGINE_VERSION,
-    )
+    state = native_node(STATE, scw, {"rate_range": list(time.rate_range)}, [curve])
+    return plain_window(archive, scw, extra, time.parameters, [state], background)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ __all__ = [
     "BinI",
     "BkgI",
     "Ima",
+    "NullDraws",
     "RefI",
     "WindowImage",
     "band_energy_kev",
@@ -43,8 +44,12 @@ __all__ = [
     "counts_in_band",
     "noise_numbers",
     "noise_region",
+    "null_of",
     "sky_image",
+    "window_image",
     "window_image_keywords",
+    "with_ic_files",
+    "with_known_sources",
 ]
 
 
@@ -82,20 +87,11 @@ class BinI:
         counts = counts_in_band(events, good, band)
         usable = np.asarray(efficiency.usable)
         shadowgram = build_shadowgram(counts, usable, efficiency.thresholds, band, live_time_map(good, dead))
-        if maps := detector_maps(raw, band):
-            shadowgram = with_detector_maps(shadowgram, maps.get("unif"), maps.get("back"))
-        decoding = decoding_array(raw)
-        if decoding is not None and decoding.contrast is not None:
-            shadowgram = replace(shadowgram, decoding=decoding.contrast)
+        shadowgram = with_ic_files(shadowgram, raw, band)
         if not known:
             return shadowgram
         field, *templates = known
-        places = efficiency.known_places(field)
-        design = shadowgram.shadows(places, band_energy_kev(band))
-        shadowgram = with_source_noise(shadowgram, design)
-        clean = np.array(places).reshape(-1, 2)
-        shadowgram = replace(shadowgram, clean_response=shadowgram.source_response, clean_tangents=clean)
-        return apply_templates(shadowgram, templates, design, band, clean)
+        return with_known_sources(shadowgram, efficiency.known_places(field), band, templates)
 
     def save(self, value: Shadowgram, folder: Path) -> None:
         """Write the planes."""
@@ -104,6 +100,35 @@ class BinI:
     def load(self, folder: Path) -> Shadowgram:
         """Read the planes."""
         return load_record(Shadowgram, folder)
+
+
+def with_ic_files(shadowgram: Shadowgram, raw: Mapping[str, Path], band: EnergyBand) -> Shadowgram:
+    """The same shadowgram with uniformity, background and decoding array of the IC tree, where it has them."""
+    if maps := detector_maps(raw, band):
+        shadowgram = with_detector_maps(shadowgram, maps.get("unif"), maps.get("back"))
+    decoding = decoding_array(raw)
+    if decoding is not None and decoding.contrast is not None:
+        shadowgram = replace(shadowgram, decoding=decoding.contrast)
+    return shadowgram
+
+
+def with_known_sources(
+    shadowgram: Shadowgram,
+    places: Sequence[tuple[float, float]],
+    band: EnergyBand,
+    templates: Sequence[Template] = (),
+    *,
+    in_background: bool = False,
+) -> Shadowgram:
+    """The same shadowgram with the noise of the bright ones of some sources, and what templates tell of it.
+
+    ``in_background`` as in `with_source_noise`.
+    """
+    design = shadowgram.shadows(places, band_energy_kev(band))
+    shadowgram = with_source_noise(shadowgram, design, in_background=in_background)
+    clean = np.array(places).reshape(-1, 2)
+    shadowgram = replace(shadowgram, clean_response=shadowgram.source_response, clean_tangents=clean)
+    return apply_templates(shadowgram, templates, design, band, clean)
 
 
 def _known(shadowgram: Shadowgram) -> list[tuple[float, float]]:
@@ -178,23 +203,8 @@ class Ima:
 
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> WindowImage:
         """Find, place and fit the sources of all bands together, then image what is left."""
-        events, good, dead, efficiency, field, *pairs = inputs
-        bands = [EnergyBand(*band) for band in parameters["bands"]]
-        shadowgrams: list[Shadowgram] = pairs[: len(bands)]
-        covariances = [Covariance(s, w) for s, w in zip(shadowgrams, pairs[len(bands) :], strict=True)]
-        attitude = Attitude.from_keywords(events.header)
-        photometry = Photometry.of(bands, raw)
-        fit = fit_field(
-            covariances, bands, field, attitude, parameters["threshold"], parameters.get("at", []), photometry
-        )
-        keywords = window_image_keywords(events, good, dead)
-        images, noise = [], []
-        for k, band in enumerate(bands):
-            maps, null = band_maps(fit, k, efficiency, band)
-            cards = {"STRUCTUR": shadowgrams[k].template_origin or "this band alone", **photometry.scales[k].cards}
-            images.append(sky_image(maps, fit, k, attitude, keywords | cards, photometry.support[k]))
-            noise.append(noise_numbers(maps, null, fit, band))
-        return WindowImage(images, fit.sources, noise, suppressed=fit.suppressed)
+        events, good, dead, efficiency, *rest = inputs
+        return window_image(events, good, dead, rest, parameters, raw, null_of(efficiency))
 
     def save(self, value: WindowImage, folder: Path) -> None:
         """Write the images as FITS and the rest as JSON."""
@@ -203,6 +213,46 @@ class Ima:
     def load(self, folder: Path) -> WindowImage:
         """Read images and lists."""
         return load_window_image(folder)
+
+
+def window_image(
+    events: SelectedEvents,
+    good: GoodTime,
+    dead: DeadTime,
+    inputs: Sequence[Any],
+    parameters: Mapping[str, Any],
+    raw: Mapping[str, Path],
+    null: NullDraws,
+) -> WindowImage:
+    """Image of a window.
+
+    Parameters
+    ----------
+    events : SelectedEvents
+    good : GoodTime
+    dead : DeadTime
+    inputs : sequence
+        The field, then the shadowgrams of all bands, then the widths of their structure.
+    parameters, raw : mapping
+        Of the step.
+    null : callable
+        Poisson draws of the fitted model.
+    """
+    field, *pairs = inputs
+    bands = [EnergyBand(*band) for band in parameters["bands"]]
+    shadowgrams: list[Shadowgram] = pairs[: len(bands)]
+    covariances = [Covariance(s, w) for s, w in zip(shadowgrams, pairs[len(bands) :], strict=True)]
+    attitude = Attitude.from_keywords(events.header)
+    photometry = Photometry.of(bands, raw)
+    fit = fit_field(covariances, bands, field, attitude, parameters["threshold"], parameters.get("at", []), photometry)
+    keywords = window_image_keywords(events, good, dead)
+    images, noise = [], []
+    for k, band in enumerate(bands):
+        maps, drawn = band_maps(fit, k, null)
+        cards = {"STRUCTUR": shadowgrams[k].template_origin or "this band alone", **photometry.scales[k].cards}
+        images.append(sky_image(maps, fit, k, attitude, keywords | cards, photometry.support[k]))
+        noise.append(noise_numbers(maps, drawn, fit, band))
+    return WindowImage(images, fit.sources, noise, suppressed=fit.suppressed)
 
 
 def save_window_image(value: WindowImage, folder: Path) -> None:
@@ -236,7 +286,27 @@ def load_window_image(folder: Path) -> WindowImage:
     return WindowImage(images, sources, lists["noise"], lists["left_out"], lists["suppressed"])
 
 
-def band_maps(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand) -> tuple[SkyMaps, Array]:
+class NullDraws(Protocol):
+    """Draws of what Poisson noise makes of a fitted model."""
+
+    def __call__(
+        self, shadowgram: Shadowgram, band: EnergyBand, sources: Array, background: Array, rng: np.random.Generator, /
+    ) -> Iterator[Array]:
+        """Excesses ``(n_usable,)`` of draws, without end; sources at full efficiency and background in counts."""
+
+
+def null_of(efficiency: DetectorEfficiency) -> NullDraws:
+    """Draws whose thresholds are fitted anew, as the window's were."""
+
+    def draws(
+        _shadowgram: Shadowgram, band: EnergyBand, sources: Array, background: Array, rng: np.random.Generator, /
+    ) -> Iterator[Array]:
+        return draw_null_excesses(efficiency.thresholds, band, sources, background, rng)
+
+    return draws
+
+
+def band_maps(fit: FieldFit, k: int, null: NullDraws) -> tuple[SkyMaps, Array]:
     """Maps of what is left in a band, and the significance maps of Poisson draws of the model, ``(n, 400, 400)``."""
     model = fit.models[k]
     covariance = model.covariance
@@ -244,15 +314,13 @@ def band_maps(fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: Energ
     residual = model.residual(fit.places)
     maps = make_sky_maps(covariance, score_map(covariance, residual), information)
     with np.errstate(divide="ignore", invalid="ignore"):
-        scores = [score_map(covariance, drawn) for drawn in _null_residuals(fit, k, efficiency, band, residual)]
-        null = np.stack(scores) / np.sqrt(information)
-    return maps, null
+        scores = [score_map(covariance, drawn) for drawn in _null_residuals(fit, k, null, residual)]
+        significance = np.stack(scores) / np.sqrt(information)
+    return maps, significance
 
 
-def _null_residuals(
-    fit: FieldFit, k: int, efficiency: DetectorEfficiency, band: EnergyBand, residual: Array
-) -> Iterator[Array]:
-    model = fit.models[k]
+def _null_residuals(fit: FieldFit, k: int, null: NullDraws, residual: Array) -> Iterator[Array]:
+    model, band = fit.models[k], fit.bands[k]
     covariance, shadowgram = model.covariance, model.covariance.shadowgram
     known = shadowgram.flat(shadowgram.template) if shadowgram.template.size else 0.0
     background = shadowgram.flat(shadowgram.expected) + covariance.structure(residual)
@@ -265,7 +333,7 @@ def _null_residuals(
     counts *= shadowgram.live_time_s / OPEN_PIXELS
     design = model.design(fit.places)
     generator = np.random.default_rng(NULL_SEED)
-    draws = draw_null_excesses(efficiency.thresholds, band, counts, background, generator)
+    draws = null(shadowgram, band, counts, background, generator)
     for draw in range(NULL_DRAWS):
         drawn = next(draws) - known
         if len(shadowgram.template_noise):

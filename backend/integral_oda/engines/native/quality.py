@@ -18,7 +18,7 @@ from integral_oda.engines.native.field import (
     live_time_map,
 )
 from integral_oda.engines.native.gain import SPECTRUM_EDGES_KEV, corrected_by, module_gain, module_spectra
-from integral_oda.engines.native.image import band_maps, noise_numbers, noise_region
+from integral_oda.engines.native.image import band_maps, noise_numbers, noise_region, null_of
 from integral_oda.engines.native.sources import FieldFit, fit_field
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.imaging.quality import (
@@ -221,7 +221,7 @@ class _Sky:
         self.fit: FieldFit = fit_field(covariances, bands, field, attitude, NEW_SOURCE_SIGNIFICANCE)
         self.noise, histograms, null_histograms = [], [], []
         for k, band in enumerate(bands):
-            maps, null = band_maps(self.fit, k, efficiency, band)
+            maps, null = band_maps(self.fit, k, null_of(efficiency))
             region = noise_region(maps, self.fit)
             self.noise.append(noise_numbers(maps, null, self.fit, band))
             histograms.append(significance_histogram(maps.significance[region], _HISTOGRAM_EDGES))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from integral_oda.archive.tree import Archive
 from integral_oda.engines.native import graph as native
+from integral_oda.engines.native.window_nodes import WindowNodes
 from integral_oda.engines.osa import ENGINE
+from integral_oda.engines.osa.mixing import MixedWindow, native_steps
 from integral_oda.engines.osa.raw_files import raw_files
 from integral_oda.engines.osa.table import EXECUTABLES, command_arguments
 from integral_oda.engines.steps import DeclaredStep
@@ -72,10 +75,10 @@ _STEPS = {
     "PACK_SPE": _product("PACK_SPE", "interchange:PackSpectra"),
     "READ_IMA": _step("READ_IMA", "interchange:ReadImage", ""),
     "READ_LCR": _step("READ_LCR", "interchange:ReadLightCurves", ""),
+    "READ_SPE": _step("READ_SPE", "spectrum_values:ReadSpectra", ""),
 }  # fmt: skip
 _LIST_BAND = EnergyBand(28.0, 80.0)
 """Band of the images whose sources have their spectra extracted."""
-_EITHER_ENGINE = ("MOSAIC", "LCR_JOIN")
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class OsaGraph:
     given : mapping
         Parameters that the user sets, by executable.
     engines : mapping of str to str
-        Steps that the native engine carries out.
+        Steps that are left to the native engine; so is what follows them.
     extra : sequence of tuple
         Name, RA, Dec (degrees) of sources to add to the catalogue.
     intervals : sequence of (float, float)
@@ -120,13 +123,12 @@ class OsaGraph:
                 raise RequestError("osa_parameters", executable, f"one of {', '.join(EXECUTABLES)}")
             defaults = {p.name: "0" for p in EXECUTABLES[executable].parameters if p.default is None}
             command_arguments(executable, {**defaults, **values}, self.version)
-        for step, engine in self.engines.items():
-            if step not in _EITHER_ENGINE or engine != "native":
-                raise RequestError(
-                    "engine_for",
-                    f"{step}={engine}",
-                    f"with the engine osa, {' and '.join(_EITHER_ENGINE)} can be left to native",
-                )
+        native_steps(self.engines)
+
+    @cached_property
+    def _native(self) -> frozenset[str]:
+        """Steps that the native engine carries out."""
+        return native_steps(self.engines)
 
     def image(self, bands: Sequence[EnergyBand], threshold: float, at: Sequence[Position] = ()) -> Node:
         """Node of the image product.
@@ -139,9 +141,12 @@ class OsaGraph:
         at : sequence of tuple
             Name, RA, Dec (degrees) of positions to measure at.
         """
+        if "IMA" in self._native:
+            made = self._windows(lambda scw: self._shadowgrams(scw, bands))
+            return native.image_graph(self.archive, self.windows, bands, threshold, self.extra, at, made=made)
         reading = {"threshold": threshold, "at": [list(place) for place in at]}
         images = [self._image(scw, bands, threshold) for scw in self.windows]
-        if "MOSAIC" in self.engines:
+        if "MOSAIC" in self._native:
             read = [self._node("READ_IMA", node.scope, [node], reading) for node in images]
             return native.packed_image(native.gathered_images(self.archive, read, threshold, at=at))
         search = {"search": {"MinNewSouSnr": min(6.0, threshold)}, "bands": _lists(bands)}
@@ -154,9 +159,12 @@ class OsaGraph:
 
     def light_curves(self, band: EnergyBand, time_bin_s: float, source: Position | None) -> Node:
         """Node of the light curves, of one source or of all that the images show."""
+        if "LCR" in self._native:
+            wanted = native.Curves((band,), {"width_s": time_bin_s}, source)
+            return native.light_curve_graph(self.archive, self.windows, wanted, self.extra, made=self._windows())
         reading = {"band": list(band), "source": source[0] if source else None}
         curves = [self._light_curve(scw, band, time_bin_s, source) for scw in self.windows]
-        if "LCR_JOIN" in self.engines:
+        if "LCR_JOIN" in self._native:
             read = [self._node("READ_LCR", node.scope, [node], reading) for node in curves]
             return native.packed_light_curves(native.gathered_light_curves(read))
         joined = self._node("LCR_JOIN", "all", curves, {"source": reading["source"]})
@@ -174,22 +182,48 @@ class OsaGraph:
         source : tuple or None
             Name, RA, Dec (degrees).
         """
+        asked = {"source": source[0] if source else None}
+        if "SPE" in self._native:
+            of = (edges_kev, group, source, self.extra)
+            return native.spectrum_graph(self.archive, self.windows, *of, made=self._windows())
         extra = {"extra": [list(source)] if source else []}
         spectra = [self._spectra(scw, self._image(scw, [_LIST_BAND], 5.0), extra) for scw in self.windows]
-        summed = self._node("SPE_SUM", "all", spectra, {"source": source[0] if source else None})
+        if "SPE_SUM" in self._native:
+            read = [self._node("READ_SPE", node.scope, [node], asked) for node in spectra]
+            return native.packed_spectra(read, edges_kev, group, native.response_files(self.archive, self.windows))
+        summed = self._node("SPE_SUM", "all", spectra, asked)
         return self._node("PACK_SPE", "all", [summed], {"edges": list(edges_kev), "group": group})
 
     def _image(self, scw: str, bands: Sequence[EnergyBand], threshold: float) -> Node:
         binned = {"level": "BIN_I", "bands": _lists(bands)}
         maps = self._node("MAPS", "all", [], binned)
         gti = self._good_time(scw)
-        catalogue = self._node("CAT_I", scw, [], {"extra": [list(place) for place in self.extra]})
+        catalogue = self._catalogue(scw)
         pif = self._node("PIF", scw, [gti], {"bands": _lists(bands)})
-        shadowgrams = self._node("BIN_I", scw, self._events(scw), binned)
+        shadowgrams = self._shadowgrams(scw, bands)
         corrected = self._node("BKG_I", scw, [shadowgrams, maps, pif], {"level": "BIN_I"})
         cleaned = self._node("GB", scw, [corrected])
         search = {"search": {"MinNewSouSnr": min(5.0, threshold)}, "bands": _lists(bands)}
         return self._node("IMA", scw, [cleaned, catalogue, gti, maps], search)
+
+    def _shadowgrams(self, scw: str, bands: Sequence[EnergyBand]) -> Node:
+        return self._node("BIN_I", scw, self._events(scw), {"level": "BIN_I", "bands": _lists(bands)})
+
+    def _catalogue(self, scw: str) -> Node:
+        return self._node("CAT_I", scw, [], {"extra": [list(place) for place in self.extra]})
+
+    def _windows(self, shadowgrams: Callable[[str], Node] | None = None) -> native.MadeWindow:
+        """Nodes of a window that native steps follow, with OSA's shadowgrams where they are to be taken."""
+
+        def made(scw: str) -> WindowNodes:
+            cor, gti, dead = self._events(scw)
+            osa = {"COR": cor, "GTI": gti, "DEAD": dead, "CAT_I": self._catalogue(scw)}
+            if shadowgrams is not None:
+                osa["BIN_I"] = shadowgrams(scw)
+            time = native.TimeSelection(intervals=tuple(self.intervals)).parameters
+            return MixedWindow(self.archive, scw, self.version, self._native, osa, self.extra, time).nodes()
+
+        return made
 
     def _light_curve(self, scw: str, band: EnergyBand, time_bin_s: float, source: Position | None) -> Node:
         extra = {"extra": [list(source)] if source else []}

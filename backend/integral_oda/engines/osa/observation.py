@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -27,6 +28,7 @@ from integral_oda.products.pif import PixelIllumination, draw_pif, read_pifs, wr
 from integral_oda.products.response_file import read_response
 from integral_oda.products.sky_image import read_sky_images
 from integral_oda.products.spectrum import find_companion, read_spectrum
+from integral_oda.spectra.binning import channel_edges
 from integral_oda.workflow.graph import Node
 
 __all__ = ["ObservationFiles", "find_products", "product_nodes"]
@@ -34,12 +36,15 @@ __all__ = ["ObservationFiles", "find_products", "product_nodes"]
 _OSA = "integral_oda.engines.osa.observation"
 _READ_IMA = DeclaredStep("READ_IMA", "1", f"{_OSA}:ReadSkyImage")
 _READ_LCR = DeclaredStep("READ_LCR", "1", f"{_OSA}:ReadCurves")
+_READ_SPE = DeclaredStep("READ_SPE", "1", "integral_oda.engines.osa.spectrum_values:ReadSpectra")
 _IMAGE_LCR = DeclaredStep("LCR", "1", "integral_oda.engines.osa.image_curves:ImageCurves", tolerant=True)
 _PACK_SPE = DeclaredStep("PACK_SPE", "1", f"{_OSA}:PackSpectrum", product=True)
 _PACK_PIF = DeclaredStep("PACK_PIF", "1", f"{_OSA}:PackPif", product=True)
 _THRESHOLD = 7.0
 """Significance of new sources in a sum of sky images."""
-_SKY, _LIST = "ISGR-SKY.-IMA", "ISGR-SRCL-RES"
+_SKY, _LIST, _WINDOW_SPECTRUM = "ISGR-SKY.-IMA", "ISGR-SRCL-RES", "ISGR-EVTS-SPE"
+_CHANNELS = 62
+"""Of the sum of windows' spectra: those of the online system's products."""
 
 
 @dataclass
@@ -48,8 +53,9 @@ class ObservationFiles:
 
     Attributes
     ----------
-    skies, mosaics, lists, spectra, curves, pifs : list of Path
-        Sky images of windows, mosaics, source lists, PHA spectra, light curves, pixel illumination factors.
+    skies, mosaics, lists, spectra, window_spectra, curves, pifs : list of Path
+        Sky images of windows, mosaics, source lists, PHA spectra of one source, spectra of all sources of a window,
+        light curves, pixel illumination factors.
     others : list of Path
         FITS files that hold none of these.
     """
@@ -58,6 +64,7 @@ class ObservationFiles:
     mosaics: list[Path] = field(default_factory=list)
     lists: list[Path] = field(default_factory=list)
     spectra: list[Path] = field(default_factory=list)
+    window_spectra: list[Path] = field(default_factory=list)
     curves: list[Path] = field(default_factory=list)
     pifs: list[Path] = field(default_factory=list)
     others: list[Path] = field(default_factory=list)
@@ -87,13 +94,13 @@ def find_products(folder: Path) -> ObservationFiles:
             continue
         kind = _kind(hdus)
         (getattr(found, kind) if kind else found.others).append(path)
-    if not any((found.skies, found.mosaics, found.spectra, found.curves, found.pifs)):
+    if not any((found.skies, found.mosaics, found.spectra, found.window_spectra, found.curves, found.pifs)):
         raise DataError(f"{folder}: holds no sky image, spectrum, light curve or PIF of OSA ({len(paths)} FITS files)")
     return found
 
 
 def _kind(hdus: Sequence[Hdu]) -> str | None:
-    names = {hdu.name for hdu in hdus}
+    names = Counter(hdu.name for hdu in hdus)
     columns = {name for hdu in hdus if hdu.header.get("XTENSION") == "BINTABLE" for name in hdu.columns}
     if any(str(hdu.header.get("IMATYPE", "")).strip() == "INTENSITY" for hdu in hdus):
         return "skies" if _SKY in names else "mosaics"
@@ -101,6 +108,8 @@ def _kind(hdus: Sequence[Hdu]) -> str | None:
         return "pifs"
     if {"TIME", "RATE", "ERROR"} <= columns:
         return "curves"
+    if names[_WINDOW_SPECTRUM] > 1:
+        return "window_spectra"
     if {"CHANNEL", "RATE", "STAT_ERR"} <= columns:
         return "spectra"
     return "lists" if _LIST in names else None
@@ -115,6 +124,7 @@ def product_nodes(found: ObservationFiles, version: str = "") -> dict[str, Node]
     version : str
         Of OSA, where it is known.
     """
+    labels = _labels([*found.skies, *found.mosaics, *found.curves, *found.spectra, *found.window_spectra, *found.pifs])
 
     def node(
         step: DeclaredStep, scope: str, raw: Mapping[str, Path], parameters: Mapping[str, Any] | None = None
@@ -123,11 +133,11 @@ def product_nodes(found: ObservationFiles, version: str = "") -> dict[str, Node]
 
     def image(path: Path) -> Node:
         beside = found.source_list(path)
-        return node(_READ_IMA, _label(path), {"image": path, **({"sources": beside} if beside else {})})
+        return node(_READ_IMA, labels[path], {"image": path, **({"sources": beside} if beside else {})})
 
     products = {}
     for path in found.mosaics:
-        products["" if len(found.mosaics) == 1 else _label(path)] = native.packed_image(image(path))
+        products["" if len(found.mosaics) == 1 else labels[path]] = native.packed_image(image(path))
     if found.skies:
         images = [image(path) for path in found.skies]
         mosaic = _mosaic(images, found.skies)
@@ -135,13 +145,17 @@ def product_nodes(found: ObservationFiles, version: str = "") -> dict[str, Node]
             products[""] = native.packed_image(mosaic)
         products |= _from_images(images, mosaic, found.skies[0])
     if found.curves:
-        curves = [node(_READ_LCR, _label(path), {"curves": path}) for path in found.curves]
+        curves = [node(_READ_LCR, labels[path], {"curves": path}) for path in found.curves]
         products["lightcurves"] = native.packed_light_curves(native.gathered_light_curves(curves))
     for path in found.spectra:
         raw = {"spectrum": path, **_companions(path, found.others)}
-        products[f"spectra/{_label(path)}"] = node(_PACK_SPE, _label(path), raw)
+        products[f"spectra/{labels[path]}"] = node(_PACK_SPE, labels[path], raw)
+    if found.window_spectra:
+        windows = [node(_READ_SPE, labels[path], {"spectra": path}, {"source": None}) for path in found.window_spectra]
+        edges = [float(edge) for edge in channel_edges(_CHANNELS)]
+        products["spectra-of-windows"] = native.packed_spectra(windows, edges, 0.0)
     for path in found.pifs:
-        products[f"pif/{_label(path)}"] = node(_PACK_PIF, _label(path), {"pif": path})
+        products[f"pif/{labels[path]}"] = node(_PACK_PIF, labels[path], {"pif": path})
     return products
 
 
@@ -163,6 +177,14 @@ def _from_images(images: Sequence[Node], mosaic: Node, first: Path) -> dict[str,
 
 def _label(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".fits")
+
+
+def _labels(paths: Sequence[Path]) -> dict[Path, str]:
+    """Names of files, with their folder's where several windows have a file of the same name."""
+    repeated = Counter(map(_label, paths))
+    return {
+        path: _label(path) if repeated[_label(path)] == 1 else f"{path.parent.name}_{_label(path)}" for path in paths
+    }
 
 
 def _mosaic(images: Sequence[Node], paths: Sequence[Path]) -> Node:

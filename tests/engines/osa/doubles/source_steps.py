@@ -30,8 +30,10 @@ from integral_oda.engines.native.graph import (
     light_curve_graph,
     spectrum_graph,
 )
+from integral_oda.engines.native.spectra import extracted_edges_kev
 from integral_oda.engines.native.timing import JoinLcr
 from integral_oda.instrument.energy import EnergyBand
+from integral_oda.instrument.response import osa_channel_edges_kev
 from integral_oda.products.light_curve import read_light_curves, write_light_curve
 from integral_oda.spectra.binning import channel_edges
 from integral_oda.workflow.executor import execute
@@ -114,13 +116,24 @@ def spectrum_nodes(state, name, row):
 
 def spectrum_hdu(name, window):
     columns = [
-        fits.Column("CHANNEL", "1I", array=np.arange(window.flux.shape[1])),
-        fits.Column("RATE", "1E", array=window.flux[0]),
-        fits.Column("STAT_ERR", "1E", array=np.sqrt(np.diag(window.covariance[0]))),
+        fits.Column("CHANNEL", "1I", array=np.arange(len(osa_channel_edges_kev()) - 1)),
+        fits.Column("RATE", "1E", array=_all_channels(window.flux[0])),
+        fits.Column("STAT_ERR", "1E", array=_all_channels(np.sqrt(np.diag(window.covariance[0])))),
     ]
     table = fits.BinTableHDU.from_columns(columns, name="ISGR-EVTS-SPE")
+    carried = ("REVOL", "SWID", "TSTART", "TSTOP", "TELAPSE", "ONTIME", "DEADC", "EXPOSURE")
+    table.header.update({key: window.keywords[key] for key in carried if window.keywords.get(key) is not None})
     table.header.update({"NAME": name, "RA_OBJ": window.ra_deg[0], "DEC_OBJ": window.dec_deg[0]})
     return table
+
+
+def _all_channels(values):
+    """Values of all of OSA's channels, 0 in those that the native engine does not extract."""
+    edges = osa_channel_edges_kev()
+    first = int(np.searchsorted(edges, extracted_edges_kev()[0]))
+    spread = np.zeros(len(edges) - 1)
+    spread[first : first + len(values)] = np.nan_to_num(values)
+    return spread
 
 
 def spe_pick(double):

@@ -35,7 +35,9 @@ from integral_oda.engines.native.graph import (
     gathered_images,
 )
 from integral_oda.instrument.attitude import Attitude, separation_deg
+from integral_oda.instrument.detector import OPEN_PIXELS
 from integral_oda.instrument.pif import pixel_illumination
+from integral_oda.instrument.pixel_status import without_gaps
 
 # -- from events to shadowgrams ----------------------------------------------------------------------------------------
 
@@ -127,20 +129,16 @@ def ii_shadow_build(double):
 
 def write_shadowgrams(double, shadowgrams, edges, level, state):
     raw, efficiency = [], []
+    ontime = sum(stop - start for start, stop in state["good_time"]) * 86400
     for number, (low, high) in enumerate(edges):
         shadowgram = shadowgrams[min(number, len(shadowgrams) - 1)]
-        for found, name, plane in ((raw, "ISGR-DETE-SHD", "counts"), (efficiency, "ISGR-EFFI-SHD", "efficiency")):
-            image = fits.ImageHDU(without_gaps(getattr(shadowgram, plane)), name=name)
+        seen = np.asarray(shadowgram.source_response) * OPEN_PIXELS / ontime  # dead time included
+        for found, name, plane in ((raw, "ISGR-DETE-SHD", shadowgram.counts), (efficiency, "ISGR-EFFI-SHD", seen)):
+            image = fits.ImageHDU(without_gaps(plane), name=name)
             image.header.update({"E_MIN": low, "E_MAX": high, "ISDCLEVL": level})
             found.append(image)
     write_index(output(double["outRawShadow"], "ISGR-DETE-SHD-IDX"), "ISGR-DETE-SHD-IDX", raw, state)
     write_index(output(double["outEffShadow"], "ISGR-EFFI-SHD-IDX"), "ISGR-EFFI-SHD-IDX", efficiency)
-
-
-def without_gaps(plane):
-    rows = [row for row in range(134) if row % 34 not in (32, 33)]
-    columns = [column for column in range(130) if column not in (64, 65)]
-    return plane[np.ix_(rows, columns)]
 
 
 def ii_map_rebin(double):
