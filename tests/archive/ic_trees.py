@@ -116,3 +116,18 @@ def write_luts(root: Path, gain: float = 1.0) -> None:
 def write_decoding(root: Path, array: np.ndarray, name: str = "isgr_deco_mod_0008") -> None:
     """Decoding array: an image ISGR-DECO-MOD behind an empty primary."""
     _write(root / "ic/ibis/mod" / f"{name}.fits", fits.ImageHDU(array.astype(np.float32), name="ISGR-DECO-MOD"))
+
+
+def write_covariances(
+    root: Path, side: np.ndarray, corner: np.ndarray, *, in_index: bool = False, name: str = "isgr_covr_mod_0002"
+) -> None:
+    """Covariances of neighbouring sky pixels behind their index; COVRTYPE in the images' headers or in the index."""
+    kinds, images = ("CARTESIAN", "DIAGONAL"), []
+    for kind, plane in zip(kinds, (side, corner), strict=True):
+        images.append(fits.ImageHDU(plane.astype(np.float32), name="ISGR-COVR-MOD"))
+        if not in_index:
+            images[-1].header["COVRTYPE"] = kind
+    columns = [fits.Column("MEMBER_POSITION", "1J", array=[3, 4])]
+    columns += [fits.Column("COVRTYPE", "16A", array=kinds)] if in_index else []
+    group = fits.BinTableHDU.from_columns(columns, name="GROUPING")
+    _write(root / "ic/ibis/mod" / f"{name}.fits", group, *images)

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ic_trees import write_band_maps, write_decoding, write_luts, write_mask, write_table
+from ic_trees import write_band_maps, write_covariances, write_decoding, write_luts, write_mask, write_table
 
 from integral_oda.archive.ic_files import (
     BandMaps,
+    read_covariances,
     read_decoding,
     read_detector_maps,
     read_efficiency_table,
@@ -36,6 +37,19 @@ def test_the_decoding_array_comes_as_it_is(tmp_path):
     array = np.random.default_rng(2).normal(size=(233, 232)).astype(np.float32)
     write_decoding(tmp_path, array)
     np.testing.assert_array_equal(read_decoding(tmp_path / "ic/ibis/mod/isgr_deco_mod_0008.fits"), array)
+
+
+@pytest.mark.parametrize("in_index", [False, True], ids=["in the headers", "in the index"])
+def test_covariances_are_told_apart_by_their_type(in_index, tmp_path):
+    write_covariances(tmp_path, np.full((400, 400), 0.7), np.full((400, 400), 0.5), in_index=in_index)
+    side, corner = read_covariances(tmp_path / "ic/ibis/mod/isgr_covr_mod_0002.fits")
+    assert (side.shape, side[0, 0], corner[0, 0]) == ((400, 400), pytest.approx(0.7), pytest.approx(0.5))
+
+
+def test_covariances_of_another_grid_are_refused(tmp_path):
+    write_covariances(tmp_path, np.ones((300, 300)), np.ones((300, 300)))
+    with pytest.raises(DataError, match="no maps CARTESIAN and DIAGONAL of 400 x 400"):
+        read_covariances(tmp_path / "ic/ibis/mod/isgr_covr_mod_0002.fits")
 
 
 def test_maps_of_a_band_are_those_that_it_overlaps(tmp_path):

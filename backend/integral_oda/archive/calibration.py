@@ -17,9 +17,9 @@ __all__ = ["ENERGY_TABLES", "IC_PREFIX", "calibration_files", "ic_cards", "ic_tr
 IC_PREFIX = "ic_"
 ENERGY_TABLES = ("lut1", "lut2", "mcec", "l2re")
 """Kinds that energies are reconstructed with."""
-_CONFIRMED, _UNUSED, _OF_CONTEXT, _MATCHED = ("mask",), ("covr",), ("effc",), ("deco",)
-"""Kinds that the built-in model is compared with, that are read for others only, that a pixel context goes with, and
-that are used where they are the mask's."""
+_CONFIRMED, _OF_MOSAICS, _OF_CONTEXT, _MATCHED = ("mask",), ("covr",), ("effc",), ("deco",)
+"""Kinds that the built-in model is compared with, that only mosaics with pixel spread take, that a pixel context goes
+with, and that are used where they are the mask's."""
 
 
 def ic_tree_of(archive: Archive) -> IcTree:
@@ -63,7 +63,7 @@ def ic_cards(raw: dict[str, Path], refused: Mapping[str, str] | None = None) -> 
     cards = {}
     for kind in IC_KINDS:
         path = raw.get(f"{IC_PREFIX}{kind}")
-        if path is None or kind in _UNUSED or (kind in _OF_CONTEXT and "context" not in raw):
+        if path is None or kind in _OF_MOSAICS or (kind in _OF_CONTEXT and "context" not in raw):
             value = "nominal"
         else:
             value = path.name.removesuffix(".gz").removesuffix(".fits")
@@ -83,7 +83,7 @@ def ic_use(kind: IcKind, files: Sequence[IcFile]) -> str:
     use = ": the built-in mask is compared with it" if kind.name in _CONFIRMED else ""
     use = ": used where there is a pixel context" if kind.name in _OF_CONTEXT else use
     use = ": used where its signs are the mask's" if kind.name in _MATCHED else use
-    use = ": not used by the native engine" if kind.name in _UNUSED else use
+    use = ": used by `mosaic --resampling spread`" if kind.name in _OF_MOSAICS else use
     return f"{newest.label} version {newest.version}, IJD {newest.vstart:.1f} {stop}{more}{use}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integral_oda.archive.fits_table import Hdu, read_hdus
+from integral_oda.archive.fits_table import Hdu, find_table, read_hdus
 from integral_oda.arrays import Array
 from integral_oda.errors import DataError
 from integral_oda.instrument.attitude import SKY_SHAPE
@@ -22,6 +22,7 @@ from integral_oda.instrument.pixel_status import on_grid
 
 __all__ = [
     "BandMaps",
+    "read_covariances",
     "read_decoding",
     "read_detector_maps",
     "read_efficiency_table",
@@ -83,6 +84,41 @@ def read_decoding(path: str | Path) -> Array:
     """Read the decoding array (ISGR-DECO-MOD), rows along Z; of cells or of pixels, as the file has it."""
     ((_, plane),) = _images(path, "ISGR-DECO-MOD", most=1)
     return np.asarray(plane, dtype=float)
+
+
+def read_covariances(path: str | Path) -> tuple[Array, Array]:
+    """Read the covariances of neighbouring sky pixels (ISGR-COVR-MOD), along a side and over a corner.
+
+    Each ``(400, 400)`` on the grid of a sky image; COVRTYPE, in the images' headers or in the index before them, says
+    which is which (CARTESIAN, DIAGONAL).
+
+    Raises
+    ------
+    DataError
+        If one of the two is missing or has another shape.
+    """
+    images = _images(path, "ISGR-COVR-MOD")
+    listed = _listed_types(Path(path))
+    found = {}
+    for number, (header, plane) in enumerate(images):
+        named = str(header.get("COVRTYPE", listed[number] if number < len(listed) else "")).strip()
+        found[named] = np.asarray(plane, dtype=float)
+    side, corner = (found.get(name) for name in ("CARTESIAN", "DIAGONAL"))
+    if side is None or corner is None or side.shape != SKY_SHAPE or corner.shape != SKY_SHAPE:
+        raise DataError(f"{path}: no maps CARTESIAN and DIAGONAL of {SKY_SHAPE[0]} x {SKY_SHAPE[1]} in ISGR-COVR-MOD")
+    return side, corner
+
+
+def _listed_types(path: Path) -> list[str]:
+    """COVRTYPE of the members of an index, in its order; empty without one."""
+    try:
+        table = find_table(read_hdus(path), "GROUPING")
+    except DataError:
+        return []
+    if "COVRTYPE" not in table.columns:
+        return []
+    values = table.column("COVRTYPE")
+    return [v.decode("ascii", "replace").strip("\0 ") if isinstance(v, bytes) else str(v).strip() for v in values]
 
 
 def read_off_axis_maps(path: str | Path) -> BandMaps:

@@ -51,7 +51,7 @@ IC_KINDS = {
         IcKind("mask", "ISGR-MASK-MOD", "mod", "isgr_mask_mod_*", "MURA of order 53, 95 x 95 cells"),
         IcKind("deco", "ISGR-DECO-MOD", "mod", "isgr_deco_mod_*", "the mask's contrast on pixels"),
         IcKind("effi", "ISGR-EFFI-MOD", "mod", "isgr_effi_mod_*", "support transmission 1, with a systematic"),
-        IcKind("covr", "ISGR-COVR-MOD", "mod", "isgr_covr_mod_*", "nearest pixel, no covariance"),
+        IcKind("covr", "ISGR-COVR-MOD", "mod", "isgr_covr_mod_*", "Gaussian correlation of the noise"),
         IcKind("back", "ISGR-BACK-BKG", "bkg", "isgr_back_bkg_*", "flat, its structure under a prior"),
         IcKind("unif", "ISGR-UNIF-BKG", "bkg", "isgr_unif_bkg_*", "flat"),
         IcKind("arf", "ISGR-ARF.-RSP", "rsp", "isgr_arf_rsp_*", "area of ii_shadow_build"),

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
+
+if TYPE_CHECKING:
+    from integral_oda.imaging.neighbours import NeighbourCorrelation
 
 __all__ = ["PSF_SIGMA_PIXELS", "Resampled", "Resampler", "Resampling", "without_ripples"]
 
@@ -81,6 +85,8 @@ class Resampler:
         1 sigma of the Gaussian correlation of the noise.
     pixel_share : float
         Variance of a pixel of the image over its variance plane; 1 unless it was resampled before.
+    neighbours : NeighbourCorrelation, optional
+        Correlation of each pixel with its neighbours, in place of the Gaussian one, where pixels are spread.
     """
 
     def __init__(
@@ -91,10 +97,12 @@ class Resampler:
         method: Resampling = Resampling.CUBIC,
         correlation_pixels: float = PSF_SIGMA_PIXELS,
         pixel_share: float = 1.0,
+        neighbours: NeighbourCorrelation | None = None,
     ) -> None:
         self.shape = (flux.shape[0], flux.shape[1])
         self.method, self._pixel_share = method, pixel_share
         self._neighbours = float(np.exp(-0.5 / correlation_pixels**2))
+        self._tables = [] if neighbours is None else self._padded_tables(neighbours)
         used = (variance > 0) & np.isfinite(flux) & np.isfinite(variance)
         root_weight = np.zeros(self.shape, np.float32)
         np.divide(1, variance, out=root_weight, where=used, casting="same_kind")
@@ -117,6 +125,14 @@ class Resampler:
         padded = np.zeros((self.shape[0] + 2 * _PAD, self._stride), np.float32)
         padded[_PAD:-_PAD, _PAD:-_PAD] = plane
         return padded.ravel()
+
+    def _padded_tables(self, neighbours: NeighbourCorrelation) -> list[Array]:
+        """Correlations along a side and over a corner, flat like the values; Gaussian where they are not known."""
+        gaussian = (self._neighbours, self._neighbours**2)
+        return [
+            np.pad(np.nan_to_num(plane, nan=value), _PAD, constant_values=value).astype(np.float32).ravel()
+            for plane, value in zip((neighbours.side, neighbours.corner), gaussian, strict=True)
+        ]
 
     def at(self, column: Array, row: Array) -> Resampled:
         """Values at columns and rows (0-based, fractional; NaN for nowhere), arrays of one shape."""
@@ -164,6 +180,9 @@ class Resampler:
         first = self._index(below, left)
         values = [self._values[step:].take(first) for step in (0, 1, self._stride, self._stride + 1)]
         score = (values[0] * (1 - s) + values[1] * s) * (1 - t) + (values[2] * (1 - s) + values[3] * s) * t
+        if self._tables:
+            side, corner = (table.take(self._index(np.rint(y), np.rint(x))) for table in self._tables)
+            return score, (self._pixel_share * _mean_of_four(s, t, side, corner)).astype(np.float32)
         share = self._pixel_share * self._mean_of_two(s) * self._mean_of_two(t)
         return score, share.astype(np.float32)
 
@@ -180,6 +199,20 @@ class Resampler:
         # Two sub-pixels of one line lie in one pixel half of the time.
         share = self._pixel_share * ((3 + self._neighbours) / 4) ** 2
         return Resampled(score, sum(roots) / seen, exposure, share)
+
+
+def _mean_of_four(across: Array, along: Array, side: Array, corner: Array) -> Array:
+    """Variance of the mean of four pixels by overlap, in units of that of one.
+
+    Parameters
+    ----------
+    across, along : ndarray
+        Part of the second column and row.
+    side, corner : ndarray
+        Correlation of neighbours along a side and over a corner.
+    """
+    x, y = across * (1 - across), along * (1 - along)
+    return (1 - 2 * x) * (1 - 2 * y) + 2 * side * (x * (1 - 2 * y) + y * (1 - 2 * x)) + 4 * corner * x * y
 
 
 def without_ripples(variance: Array) -> Array:

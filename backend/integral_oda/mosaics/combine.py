@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from integral_oda.archive.ic_tree import IcTree
 from integral_oda.imaging.mosaic import MosaicSum
 from integral_oda.imaging.mosaic_fit import PeakShape
 from integral_oda.imaging.resampling import PSF_SIGMA_PIXELS, Resampler, Resampling, without_ripples
 from integral_oda.instrument.energy import EnergyBand
+from integral_oda.mosaics.covariances import covariances_of
 from integral_oda.mosaics.keywords import summed_keywords
 from integral_oda.products.healpix import HealpixGrid, HealpixMap
 from integral_oda.products.sky_grid import SkyGrid, image_plane
@@ -64,14 +66,18 @@ class BandSum:
     def __post_init__(self) -> None:
         self.total = MosaicSum.empty(self.grid.sum_extent)
 
-    def add(self, image: SkyImage) -> None:
-        """Add one image of the band."""
+    def add(self, image: SkyImage, tree: IcTree | None = None) -> None:
+        """Add one image of the band; where its pixels are spread, with the covariances of an IC tree."""
+        neighbours, said = None, {}
+        if tree is not None and self.method is Resampling.SPREAD:
+            neighbours, told = covariances_of(image, tree)
+            said = {"IC_COVR": told}
         form = peak_shape(image.keywords)
         variance = without_ripples(image.variance) if _spread_by_osa(image.keywords) else image.variance
         planes = image.intensity, variance, image.exposure
-        values = Resampler(*planes, self.method, form.correlation, form.share)
+        values = Resampler(*planes, self.method, form.correlation, form.share, neighbours)
         self.total = self.total.with_image(values, image_plane(image.coordinates, image.shape), self.grid.pixels)
-        self._keywords.append(image.keywords)
+        self._keywords.append({**image.keywords, **said})
 
     def image(self, *, cut: bool = False) -> SkyImage:
         """The mosaic; ``cut`` to the rows and columns that have been observed."""

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from integral_oda import __version__
+from integral_oda.archive.ic_tree import IcTree
 from integral_oda.catalog.reference import CatalogSource, reference_catalogue
 from integral_oda.errors import RequestError
+from integral_oda.folders import ic_root
 from integral_oda.imaging.resampling import Resampling
 from integral_oda.mosaics.combine import BandSum
 from integral_oda.mosaics.inputs import NOISE_LIMIT, ImageFiles, find_images
@@ -189,10 +191,11 @@ def make_mosaic(request: MosaicRequest, told: Told | None = None) -> MosaicProdu
     plane = _plane_to_search(grid, files)
     sums = [BandSum(band, grid, request.resampling) for band in files.bands]
     searched = sums if plane is grid else [BandSum(band, plane, request.resampling) for band in files.bands if plane]
+    tree = IcTree(ic_root())
     for done, images in enumerate(files.read(), start=1):
         for totals in [sums] if searched is sums or not searched else [sums, searched]:
             for total, image in zip(totals, images, strict=True):
-                total.add(image)
+                total.add(image, tree)
         if told is not None:
             told(done, len(files.paths))
     cut = request.like is None and request.size_deg is None
