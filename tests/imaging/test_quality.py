@@ -179,7 +179,6 @@ def test_a_window_in_order_is_kept_without_a_word():
         (("modules", 3, "relative_rate"), 1.6, "keep", "warning", "module 3: rate 1.60"),
         (("modules", 3, "relative_rate"), 0.5, "keep", "warning", "module 3: rate 0.50"),
         (("modules", 5, "line_kev"), 60.2, "keep", "warning", "module 5: tungsten line shifted by +1.37 +- 0.10 keV"),
-        (("modules", 5, "shift_kev"), -1.2, "keep", "warning", "module 5: spectrum against the other modules"),
         (("bands", 0, "significance_sigma"), 1.31, "drop", "drop", "noise 1.31 times its null"),
         (("bands", 0, "largest_excess"), 8.0, "keep", "warning", "excess of 8.0 sigma"),
     ],
@@ -194,6 +193,17 @@ def test_what_is_wrong_is_said(path, value, verdict, level, named):
     assert (found, reason.level) == (verdict, level)
     assert len(others) == (path == ("good_time_s",) and value < 1000)  # so short, the rest of the window is a gap
     assert named in reason.text
+
+
+def test_the_slopes_of_a_spectrum_count_where_there_is_no_line():
+    window = copy.deepcopy(WINDOW)
+    window["modules"][5]["shift_kev"] = -1.2
+    # A bright source in a module changes its slopes, but not the place of its line.
+    assert judge(window) == ("keep", [])
+    window["modules"][5] |= {"line_kev": None, "line_error_kev": None}
+    verdict, (reason,) = judge(window)
+    assert (verdict, reason.level) == ("keep", "warning")
+    assert "module 5: spectrum against the other modules shifted by -1.20" in reason.text
 
 
 def test_a_shift_within_its_error_is_no_warning():

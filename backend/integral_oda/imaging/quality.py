@@ -387,10 +387,12 @@ def _judge_gain(numbers: Mapping[str, Any], found: _Findings) -> None:
 
 
 def _shifts(module: Mapping[str, Any]) -> list[tuple[float, float, str]]:
-    shifts = [(module["shift_kev"], module["shift_error_kev"], "spectrum against the other modules")]
+    """Shift, its error and what it is of: the line, where there is one; bright sources do not move it."""
     if module["line_kev"] is not None:
-        shifts.append((module["line_kev"] - TUNGSTEN_KEV, module["line_error_kev"], "tungsten line"))
-    return [(shift, error, of) for shift, error, of in shifts if shift is not None]
+        return [(module["line_kev"] - TUNGSTEN_KEV, module["line_error_kev"], "tungsten line")]
+    if module["shift_kev"] is None:
+        return []
+    return [(module["shift_kev"], module["shift_error_kev"], "spectrum against the other modules")]
 
 
 def _judge_noise(numbers: Mapping[str, Any], limits: Limits, found: _Findings) -> None:

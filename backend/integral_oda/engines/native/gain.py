@@ -63,8 +63,8 @@ def module_gain(spectra: Array, module: int, sigma_kev: float) -> dict[str, floa
 def gain_cards(spectra: Array, revolution: int) -> dict[str, Any]:
     """Header cards of the gain: the largest shift that is significant, and a warning where it is above 1 keV.
 
-    The tungsten line, of all modules together and of each, tells of the absolute gain where it stands out; the steep
-    part of the spectrum tells of the modules against each other.
+    The tungsten line, of all modules together and of each, tells of the absolute gain where it stands out; of a module
+    where it does not, the steep part of the spectrum against the others' does.
 
     Parameters
     ----------
@@ -73,13 +73,13 @@ def gain_cards(spectra: Array, revolution: int) -> dict[str, Any]:
     revolution : int
     """
     sigma, total = threshold_sigma_kev(revolution), spectra.sum(axis=0)
-    lines = {"tungsten line": fit_line(total, SPECTRUM_EDGES_KEV, sigma)}
-    shifts = []
-    for module in range(N_MODULES):
-        name = f"module {module}"
-        lines[name] = fit_line(spectra[module], SPECTRUM_EDGES_KEV, sigma)
-        shifts.append((name, *spectrum_shift(spectra[module], total - spectra[module], SPECTRUM_EDGES_KEV)))
-    shifts += [(name, line.shift_kev, line.error_kev) for name, line in lines.items() if line.found]
+    whole = fit_line(total, SPECTRUM_EDGES_KEV, sigma)
+    shifts = [("tungsten line", whole.shift_kev, whole.error_kev)] if whole.found else []
+    for module, spectrum in enumerate(spectra):
+        line = fit_line(spectrum, SPECTRUM_EDGES_KEV, sigma)
+        slopes = spectrum_shift(spectrum, total - spectrum, SPECTRUM_EDGES_KEV)
+        shift, error = (line.shift_kev, line.error_kev) if line.found else slopes
+        shifts.append((f"module {module}", shift, error))
     told = [(name, shift) for name, shift, error in shifts if np.isfinite(error) and abs(shift) > _SIGNIFICANT * error]
     if not told:
         return {"GAINKEV": 0.0, "GAINWARN": "none"}

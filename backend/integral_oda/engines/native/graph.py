@@ -78,7 +78,7 @@ BIN_S = DeclaredStep("BIN_S", "1", f"{_NATIVE}.spectra:BinS")
 BKG_S = DeclaredStep("BKG_S", "3", f"{_NATIVE}.spectra:BkgS")
 SPE = DeclaredStep("SPE", "3", f"{_NATIVE}.spectra:Spe")
 STATE = DeclaredStep("STATE", "2", f"{_NATIVE}.timing:State")
-QUALITY = DeclaredStep("QUALITY", "6", f"{_NATIVE}.quality:Quality")
+QUALITY = DeclaredStep("QUALITY", "7", f"{_NATIVE}.quality:Quality")
 PACK_QUALITY = DeclaredStep("PACK_QUALITY", "2", f"{_NATIVE}.quality:PackQuality", product=True)
 CAL_I = DeclaredStep("CAL_I", "2", f"{_NATIVE}.background_maps:WindowResidual")
 PACK_BACKGROUND = DeclaredStep(
