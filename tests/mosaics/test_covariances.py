@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from ic_trees import write_covariances
 from integral_oda.archive.ic_tree import IcTree
 from integral_oda.imaging.neighbours import flat_covariances
 from integral_oda.imaging.resampling import Resampling
-from integral_oda.mosaics.covariances import covariances_of
+from integral_oda.mosaics.covariances import WindowCovariances, covariances_of
 from integral_oda.mosaics.make import MosaicRequest, make_mosaic
 from integral_oda.products.sky_image import write_sky_images
 
@@ -50,6 +51,8 @@ def test_spread_pixels_take_the_trees_covariances(windows, tree):
     # The mask's own correlation is 0.67 along a side where the Gaussian that stands in for it has 0.70.
     ratio = found.images[0].significance / plain.images[0].significance
     assert 1.0 < np.nanmedian(ratio) < 1.02
+    assert f"{LABEL}.fits" in json.dumps(found.provenance())
+    assert LABEL not in json.dumps(plain.provenance())
 
 
 def test_other_ways_and_unusable_tables_leave_what_is_nominal(windows, tree):
@@ -64,4 +67,4 @@ def test_mosaics_are_no_windows(windows, tree):
     _, side, corner = flat_covariances()
     write_covariances(tree, side, corner)
     (mosaic,) = make_mosaic(MosaicRequest(windows)).images
-    assert covariances_of(mosaic, IcTree(tree)) == (None, "nominal")
+    assert covariances_of(mosaic, IcTree(tree)) == WindowCovariances()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,12 +56,15 @@ class BandSum:
     grid : SkyGrid or HealpixGrid
     method : Resampling
     total : MosaicSum
+    calibration : set of Path
+        Files of an IC tree that were used.
     """
 
     band: EnergyBand
     grid: SkyGrid | HealpixGrid
     method: Resampling = Resampling.CUBIC
     total: MosaicSum = field(init=False)
+    calibration: set[Path] = field(default_factory=set)
     _keywords: list[Mapping[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -70,8 +74,10 @@ class BandSum:
         """Add one image of the band; where its pixels are spread, with the covariances of an IC tree."""
         neighbours, said = None, {}
         if tree is not None and self.method is Resampling.SPREAD:
-            neighbours, told = covariances_of(image, tree)
-            said = {"IC_COVR": told}
+            found = covariances_of(image, tree)
+            neighbours, said = found.neighbours, {"IC_COVR": found.card}
+            if found.path is not None:
+                self.calibration.add(found.path)
         form = peak_shape(image.keywords)
         variance = without_ripples(image.variance) if _spread_by_osa(image.keywords) else image.variance
         planes = image.intensity, variance, image.exposure

@@ -39,7 +39,7 @@ class ImageFiles:
     used : list of str
         What was given out, by science window or file name.
     read_paths : list of Path
-        The files of those.
+        The files of those, and in the end those of the instrument that were used with them.
     noise_limit : float
     strict : bool
         Raise in place of leaving out.

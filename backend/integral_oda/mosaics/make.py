@@ -198,6 +198,7 @@ def make_mosaic(request: MosaicRequest, told: Told | None = None) -> MosaicProdu
                 total.add(image, tree)
         if told is not None:
             told(done, len(files.paths))
+    files.read_paths += sorted({path for total in sums for path in total.calibration})
     cut = request.like is None and request.size_deg is None
     planes = [total.image(cut=searched is sums and cut) for total in searched]
     catalogue = [*request.catalogue, *reference_catalogue()]
