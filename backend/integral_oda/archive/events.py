@@ -45,6 +45,8 @@ class EventList:
         Start and stop of the good time intervals, IJD, in order.
     header : dict
         Keywords of ISGR-EVTS-ALL: SWID, REVOL, TSTART, TSTOP, RA_SCX ... as the file has them.
+    raw_rise_time : ndarray of uint8, shape (n,), or None
+        Rise time as it was measured (RISE_TIME), where the file has it.
     """
 
     time_ijd: NDArray[np.float64]
@@ -55,6 +57,7 @@ class EventList:
     select_flag: NDArray[np.uint8]
     gti_ijd: NDArray[np.float64]
     header: Header
+    raw_rise_time: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.time_ijd)
@@ -96,6 +99,8 @@ def read_events(path: str | Path, corrected: str | Path | None = None) -> EventL
         "det_z": _pixels(table, "DETZ", "ISGRI_Z", _DETECTOR_ROWS, module=32),
         "select_flag": _select_flags(measured if "SELECT_FLAG" in measured.columns else table),
     }
+    if "RISE_TIME" in table.columns:
+        columns["raw_rise_time"] = _bytes(table, "RISE_TIME", 256)
     if (time[1:] < time[:-1]).any():
         order = np.argsort(time, kind="stable")
         columns = {name: column[order] for name, column in columns.items()}

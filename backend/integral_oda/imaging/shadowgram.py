@@ -52,6 +52,8 @@ class Shadowgram:
     bright_response, bright_efficiency, bright_tangents : ndarray
         ``(n, 134, 130)`` answer to bright sources and the share of their counts that is registered, each with its own
         spectrum, and ``(n, 2)`` their tangents.
+    traits : ndarray
+        ``(n_traits, 134, 130)`` shapes beside the smooth ones that the background may take freely, relative to it.
     decoding : ndarray
         ``(233, 233)`` what its sky map is decoded with, as of `match_decoding`; empty for the mask's own contrast.
     """
@@ -72,6 +74,7 @@ class Shadowgram:
     bright_response: Array = field(default_factory=lambda: np.zeros((0, *DETECTOR_SHAPE)))
     bright_efficiency: Array = field(default_factory=lambda: np.zeros((0, *DETECTOR_SHAPE)))
     bright_tangents: Array = field(default_factory=lambda: np.zeros((0, 2)))
+    traits: Array = field(default_factory=lambda: np.zeros((0, *DETECTOR_SHAPE)))
     decoding: Array = field(default_factory=lambda: np.zeros(0))
 
     def knows(self, tangents: tuple[float, float]) -> bool:

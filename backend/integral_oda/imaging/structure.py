@@ -199,8 +199,8 @@ class Covariance:
     Attributes
     ----------
     smooth : ndarray
-        ``(n_usable, n_shapes)`` counts of the free background: `smooth_surfaces`, and a level that pixels
-        answer to as they do to the sky.
+        ``(n_usable, n_shapes)`` counts of the free background: `smooth_surfaces`, the traits of the pixels, and a
+        level that pixels answer to as they do to the sky.
     """
 
     def __init__(self, shadowgram: Shadowgram, widths: StructureWidths) -> None:
@@ -209,7 +209,8 @@ class Covariance:
         self.variance = shadowgram.flat(shadowgram.variance) + (widths.pixel * response) ** 2
         sky = shadowgram.flat(shadowgram.source_response)
         level = response.sum() / max(sky.sum(), 1e-30)
-        self.smooth = np.column_stack([response[:, None] * smooth_surfaces()[shadowgram.usable], level * sky])
+        shapes = [smooth_surfaces()[shadowgram.usable], np.asarray(shadowgram.traits)[:, shadowgram.usable].T]
+        self.smooth = np.column_stack([response[:, None] * np.column_stack(shapes), level * sky])
         members, sizes = _members(shadowgram), _sizes()
         nested = [(members[name], sizes[name], getattr(widths, name)) for name in _NESTED]
         self._nested = _nested_roots(nested, response, self.variance)

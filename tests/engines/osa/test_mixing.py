@@ -247,7 +247,7 @@ def test_shadowgrams_that_are_none_are_refused(tmp_path, shape, band, top, told)
         fits.HDUList([fits.PrimaryHDU(), image]).writeto(tmp_path / name)
     good, dead = GoodTime(np.array([[0.0, 0.02]])), _no_dead_time()
     with pytest.raises(DataError, match=told):
-        ReadShadowgram().compute([OsaFiles(tmp_path, tuple(planes)), good, dead, None], {"band": list(BAND)}, {})
+        ReadShadowgram().compute([OsaFiles(tmp_path, tuple(planes)), None, good, dead, None], {"band": list(BAND)}, {})
 
 
 def _no_dead_time():

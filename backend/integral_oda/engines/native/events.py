@@ -26,6 +26,7 @@ from integral_oda.engines.native.calibration import (
 from integral_oda.engines.native.gain import correction_card, gain_cards, gain_factors, module_spectra
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
+from integral_oda.imaging.traits import pixel_traits
 from integral_oda.instrument.deadtime import module_dead_fraction
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, active_pixels, module_map
 from integral_oda.timing.binning import good_time_per_bin
@@ -85,6 +86,8 @@ class SelectedEvents:
         ``(134, 130)`` low thresholds as the context sets them, 0 where that is not known.
     silence_ijd : ndarray
         ``(k, 3)`` module (-1 for all of them together), start and stop of times without any event.
+    traits : ndarray
+        ``(n_traits, 134, 130)`` of `pixel_traits`.
     """
 
     time_ijd: NDArray[np.float64]
@@ -100,6 +103,7 @@ class SelectedEvents:
     off_pixels: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(DETECTOR_SHAPE, dtype=bool))
     context_threshold_kev: Array = field(default_factory=lambda: np.zeros(DETECTOR_SHAPE))
     silence_ijd: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
+    traits: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, *DETECTOR_SHAPE), np.float32))
 
     @property
     def of_all_kinds(self) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
@@ -241,6 +245,7 @@ def select_events(
         header=header | gain | dict(cards or {}),
         off_pixels=np.zeros(DETECTOR_SHAPE, dtype=bool) if off is None else off,
         silence_ijd=find_silence(events.time_ijd, module[pixel]),
+        traits=pixel_traits(pixel, events.energy_kev, events.rise_time, events.raw_rise_time),
     )
 
 

@@ -87,6 +87,7 @@ class BinI:
         counts = counts_in_band(events, good, band)
         usable = np.asarray(efficiency.usable)
         shadowgram = build_shadowgram(counts, usable, efficiency.thresholds, band, live_time_map(good, dead))
+        shadowgram = replace(shadowgram, traits=np.asarray(events.traits))
         shadowgram = with_ic_files(shadowgram, raw, band)
         if not known:
             return shadowgram

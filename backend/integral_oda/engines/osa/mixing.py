@@ -121,7 +121,7 @@ class MixedWindow:
         maps = windows.some_of(files, "ic_unif", "ic_back", "ic_deco")
 
         def shadowgram(band: EnergyBand) -> Node:
-            return self._read(_READ_BIN, [self.osa["BIN_I"], gti, dead, field], {"band": list(band)}, maps)
+            return self._read(_READ_BIN, [self.osa["BIN_I"], cor, gti, dead, field], {"band": list(band)}, maps)
 
         return WindowNodes([cor, gti, dead], field, files, shadowgram=shadowgram, imaging=_IMA)
 

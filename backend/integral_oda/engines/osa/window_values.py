@@ -129,14 +129,14 @@ class ReadShadowgram(BinI):
 
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> Shadowgram:
         """Read both planes of the band; the noise of the field's bright sources is in the variance."""
-        files, good, dead, field = inputs
+        files, events, good, dead, field = inputs
         band = EnergyBand(*parameters["band"])
         counts = _plane(files.path(DETECTOR_FILE), "ISGR-DETE-SHD", band)
         efficiency = _plane(files.path(EFFICIENCY_FILE), "ISGR-EFFI-SHD", band)
         if not (np.isfinite(efficiency).all() and efficiency.max() <= 1):
             raise DataError(f"{EFFICIENCY_FILE}: efficiencies outside 0 to 1")
         shadowgram = shadowgram_of_efficiency(counts, efficiency, good.ontime_s, live_time_map(good, dead))
-        shadowgram = with_ic_files(shadowgram, raw, band)
+        shadowgram = with_ic_files(replace(shadowgram, traits=np.asarray(events.traits)), raw, band)
         return with_known_sources(shadowgram, field.tangents, band, in_background=True)
 
 

@@ -1,0 +1,92 @@
+"""Traits of the pixels: what their rise times tell, and that structure which follows them is fitted away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from integral_oda.imaging.shadowgram import shadowgram_of_efficiency
+from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
+from integral_oda.imaging.traits import pixel_traits
+from integral_oda.instrument.detector import DETECTOR_SHAPE, active_pixels
+from integral_oda.instrument.pif import pixel_illumination
+
+N_PIXELS = DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
+EVENTS_A_PIXEL = 100
+
+
+@pytest.fixture(scope="module")
+def window():
+    """Events of pixels with rise times of their own, and how far off those are."""
+    rng = np.random.default_rng(5)
+    active = np.flatnonzero(active_pixels())
+    own = np.zeros(N_PIXELS)
+    own[active] = rng.normal(0, 5, len(active))
+    pixel = rng.choice(active, EVENTS_A_PIXEL * len(active))
+    energy = np.exp(rng.uniform(np.log(30), np.log(900), len(pixel)))
+    rise = rng.normal(60 + 5 * np.log(energy / 100), 12) + own[pixel]
+    return pixel, energy, np.clip(rise, 1, 200).astype(np.uint8), own.reshape(DETECTOR_SHAPE)
+
+
+def test_the_mean_rise_time_of_a_pixel_is_told(window):
+    pixel, energy, rise, own = window
+    traits = pixel_traits(pixel, energy, rise, None)
+    active = active_pixels()
+    assert np.corrcoef(traits[0][active], own[active])[0, 1] > 0.9
+    np.testing.assert_allclose(traits[:, active].mean(axis=1), 0, atol=1e-5)
+    np.testing.assert_allclose(traits[:, active].std(axis=1), 1, atol=1e-5)
+    assert not traits[:, ~active].any()
+
+
+def test_raw_rise_times_are_told_beside_the_corrected_ones(window):
+    pixel, energy, rise, _ = window
+    less, more = (pixel_traits(pixel, energy, rise, raw) for raw in (None, (rise // 2).astype(np.uint8)))
+    assert len(more) == len(less) + 2
+
+
+def test_events_of_an_image_change_no_mean(window):
+    """Ten more events at 40 keV in some pixels, a source: nothing is told of them."""
+    pixel, energy, rise, _ = window
+    lit = np.repeat(np.flatnonzero(active_pixels())[::2], 10)
+    more = (np.append(pixel, lit), np.append(energy, np.full(len(lit), 40.0)), np.append(rise, np.full(len(lit), 30)))
+    np.testing.assert_array_equal(pixel_traits(*more, None), pixel_traits(pixel, energy, rise, None))
+
+
+def test_few_events_tell_nothing(window):
+    pixel, energy, rise, _ = window
+    assert pixel_traits(pixel[::40], energy[::40], rise[::40], None).shape == (0, *DETECTOR_SHAPE)
+
+
+def test_pixels_that_are_all_alike_have_no_trait():
+    pixel = np.repeat(np.flatnonzero(active_pixels()), 30)
+    ones = np.ones(len(pixel))
+    assert not len(pixel_traits(pixel, 150.0 * ones, (60 * ones).astype(np.uint8), None))
+
+
+def test_structure_that_follows_a_trait_is_no_noise(window):
+    """A tenth more or less counts where rise times are long: the scatter is Poisson's, a source's flux right."""
+    pixel, energy, rise, own = window
+    traits = pixel_traits(pixel, energy, rise, None)
+    rng = np.random.default_rng(6)
+    active = active_pixels()
+    place, flux, live = (0.02, -0.03), 30.0, np.where(active, 2000.0, 0.0)
+    efficiency = active * 0.7
+    plain = shadowgram_of_efficiency(np.zeros(DETECTOR_SHAPE), efficiency, 2000 / 0.7, live)
+    shadow = pixel_illumination(*place) * plain.source_response
+    mean = active * 60.0 * (1 + 0.1 * own / 5) + flux * shadow
+    shadowgram = shadowgram_of_efficiency(rng.poisson(np.maximum(mean, 0)).astype(float), efficiency, 2000 / 0.7, live)
+    pulls, widths = [], []
+    for known in (np.zeros((0, *DETECTOR_SHAPE)), traits):
+        one = replace(shadowgram, traits=known)
+        design = one.flat(shadow)[:, None]
+        widths.append(fit_widths(one, design).pixel)
+        fitted, error = Covariance(one, StructureWidths()).fit(one.excess, design)
+        left = Covariance(one, StructureWidths()).residual(one.excess, design)
+        pulls.append(float((left**2 / one.flat(one.variance)).mean()))
+    assert abs(fitted[0] - flux) < 3 * np.sqrt(error[0, 0])
+    assert pulls[0] > 1.4
+    assert pulls[1] < 1.15
+    assert widths[0] > 0.08
+    assert widths[1] < 0.5 * widths[0]
