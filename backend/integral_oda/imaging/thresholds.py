@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ _LEAST_BACKGROUND = 0.1
 _SLOPE_PRIOR, _CURVATURE_PRIOR, _SHAPE_DOUBT = 1.5, 0.5, 0.02
 """1 sigma of a bright source's index about the Crab's and of its curvature; what such a shape is trusted to."""
 _PIVOT_KEV = 40.0
-_STEPS, _LONGEST_STEP = 8, 1.0
+_STEPS, _LONGEST_STEP, _LEAST_STEP = 8, 1.0, 1e-8
 _THRESHOLD_DOUBT_KEV = 0.5
 """How far off all thresholds together may be: where they turn on, a bright source's spectrum is trusted the less."""
 
@@ -276,34 +277,32 @@ class _Mixture:
         density /= density.sum()
         self.background = np.ones(len(CHANNELS))
         on = np.broadcast_to(density @ self._turn_on_in_bins(), spectra.counts.shape)
-        self._measure(spectra, light, on, len(light) * density, light.sum(axis=0)[:, None] * density)
+        shares = np.vstack([len(light) * density, light.sum(axis=0)[:, None] * density])
+        self._measure(spectra, light, self._amplitude(light), on, shares)
 
     def improve(self, spectra: PixelSpectra, light: Array, offset: Array) -> None:
         """One round: thresholds given the spectra, then the spectra given how probable each threshold is."""
         near = self._prior(offset).near(_COARSE)
         in_bins, amplitude = self._turn_on_in_bins()[near], self._amplitude(light)
-        of_threshold = np.hstack([in_bins, self.tail / in_bins]).astype(np.float32)
-        share, lit_share = np.zeros(len(THRESHOLD_GRID)), np.zeros((light.shape[1], len(THRESHOLD_GRID)))
-        turned_on, first = np.zeros((len(light), of_threshold.shape[1])), 0
-        expected = np.zeros(len(offset))
-        for block in self._blocks(spectra, light, offset, near):
-            here = slice(first, first + len(block))
-            probability = np.exp((block - block.max(axis=1, keepdims=True)).astype(np.float32))
-            probability /= probability.sum(axis=1, keepdims=True)
-            share[near] += probability.sum(axis=0)
-            lit_share[:, near] += light[here].T.astype(np.float32) @ probability
-            turned_on[here] = probability @ of_threshold
-            expected[here] = probability @ THRESHOLD_GRID[near] if len(offset) else 0.0
+        depth = THRESHOLD_GRID[near, None] - self.centre
+        of_threshold = np.hstack([in_bins, self.tail / in_bins, depth, np.ones_like(depth)]).astype(np.float32)
+        of_pixel = np.column_stack([np.ones(len(light)), light]).astype(np.float32)
+        shares, means, first = np.zeros((of_pixel.shape[1], len(THRESHOLD_GRID))), [], 0
+        for block in self._blocks(spectra, amplitude, offset, near, np.float32):
+            weight = np.exp(np.subtract(block, block.max(axis=1, keepdims=True), out=block), out=block)
+            sums = weight @ of_threshold
+            shares[:, near] += (of_pixel[first : first + len(block)] / sums[:, -1:]).T @ weight
+            means.append(sums[:, :-1] / sums[:, -1:])
             first += len(block)
-        on, of_tail = np.hsplit(turned_on, 2)
+        on, of_tail, deeper = np.split(np.concatenate(means, dtype=float), [in_bins.shape[1], -1], axis=1)
         self._measure_tail(spectra.counts, amplitude, on, of_tail)
-        self._measure(spectra, light, on, share, lit_share)
-        self._measure_prior(share, expected, offset)
+        self._measure(spectra, light, amplitude, on, shares)
+        self._measure_prior(shares[0], self.centre + deeper[:, 0], offset)
 
     def most_probable(self, spectra: PixelSpectra, light: Array, offset: Array) -> Array:
         """Threshold of each pixel, ``(n_pixels,)``."""
         near = self._prior(offset).near()
-        return _peaks(self._blocks(spectra, light, offset, near), near)
+        return _peaks(self._blocks(spectra, self._amplitude(light), offset, near, np.float64), near)
 
     def _prior(self, offset: Array) -> _Prior:
         return _Prior(self.centre, self.width, self.stretch * offset)
@@ -347,9 +346,12 @@ class _Mixture:
     def _amplitude(self, light: Array) -> Array:
         return _amplitude(light, self.glow, self.background, SPECTRUM_EDGES, len(light))
 
-    def _blocks(self, spectra: PixelSpectra, light: Array, offset: Array, near: NDArray[np.bool_]) -> Iterator[Array]:
+    def _blocks(
+        self, spectra: PixelSpectra, amplitude: Array, offset: Array, near: NDArray[np.bool_],
+        kind: type[np.floating[Any]],
+    ) -> Iterator[Array]:  # fmt: skip
         prior = self._prior(offset)
-        return _log_posterior(spectra.counts, self._amplitude(light), self._in_bins(), prior, self.sigma, near)
+        return _log_posterior(spectra.counts, amplitude, self._in_bins(), prior, self.sigma, near, kind)
 
     def _measure_tail(self, counts: Array, amplitude: Array, on: Array, of_tail: Array) -> None:
         """Tail of the turn-on: counts that belong to it, weighed against those of the error function."""
@@ -366,13 +368,14 @@ class _Mixture:
         full: Array = self._in_bins() / rebinned(self.background)
         return full
 
-    def _measure(self, spectra: PixelSpectra, light: Array, on: Array, share: Array, lit_share: Array) -> None:
-        """Spectra from the counts, ``share`` of the pixels and of their light being at each threshold."""
+    def _measure(self, spectra: PixelSpectra, light: Array, amplitude: Array, on: Array, shares: Array) -> None:
+        """Spectra from the counts, ``shares`` of the pixels and of each source's light being at each threshold."""
+        share, lit_share = shares[0], shares[1:]
         turned_on = np.maximum(self._turned_on(share), 1e-9)
         seen = turned_on / share.sum() > _LEAST_ON
         left = spectra.total
         if light.shape[1]:
-            in_bins, glow, errors = _two_spectra(spectra.counts, on, light, self._expected(light, on))
+            in_bins, glow, errors = _two_spectra(spectra.counts, on, light, self._expected(amplitude, on))
             reliable = seen[np.searchsorted(CHANNELS, SPECTRUM_EDGES[:-1])]
             doubt = np.hypot(_SHAPE_DOUBT, _THRESHOLD_DOUBT_KEV * _relative_slope(on))
             errors = np.hypot(errors, doubt * np.abs(glow))
@@ -387,8 +390,8 @@ class _Mixture:
         background[:first] = level * (CHANNELS[first + 3] / CHANNELS[:first]) ** _CONTINUATION_SLOPE
         self.background = np.maximum(background, 1e-12)
 
-    def _expected(self, light: Array, on: Array) -> Array:
-        return np.maximum(self._amplitude(light) * on * rebinned(self.background), 1e-6)
+    def _expected(self, amplitude: Array, on: Array) -> Array:
+        return np.maximum(amplitude * on * rebinned(self.background), 1e-6)
 
 
 def _two_spectra(counts: Array, on: Array, light: Array, expected: Array) -> tuple[Array, Array, Array]:
@@ -431,6 +434,8 @@ def _smooth(counts: Array, error: Array, reliable: NDArray[np.bool_]) -> Array:
         normal += 1e-9 * np.trace(normal) * np.eye(3)
         step = np.linalg.solve(normal, (slopes * weight) @ off - precision * terms)
         terms = terms + np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
+        if np.abs(step).max() < _LEAST_STEP:
+            break
     spectrum: Array = level * crab * np.exp(np.clip(terms @ powers, -30, 30))
     return spectrum
 
@@ -483,15 +488,18 @@ def _channels_turning_on(sigma_kev: float) -> int:
 
 
 def _log_posterior(
-    counts: Array, amplitude: Array, model: Array, prior: _Prior, sigma_kev: float, near: NDArray[np.bool_]
-) -> Iterator[Array]:
-    """Logarithm of the probability of some thresholds, of as many pixels as fit a processor's cache."""
+    counts: Array, amplitude: Array, model: Array, prior: _Prior, sigma_kev: float, near: NDArray[np.bool_],
+    kind: type[np.floating[Any]] = np.float64,
+) -> Iterator[Array]:  # fmt: skip
+    """Logarithm of the probability of some thresholds over that of the middle one, of as many pixels as fit a cache."""
     mean, _ = _overall(prior.centre, prior.width, prior.offset)
     lowest = int(np.count_nonzero(~used_bins(mean, sigma_kev)))
     at_thresholds_near = np.maximum(model[near, lowest:], 1e-12)
     of_pixel, of_grid = prior.terms(len(counts), near)
     terms = np.hstack([counts[:, lowest:], amplitude[:, lowest:], of_pixel])
     of_threshold = np.vstack([np.log(at_thresholds_near).T, -at_thresholds_near.T, of_grid])
+    of_threshold -= of_threshold[:, of_threshold.shape[1] // 2, None]
+    terms, of_threshold = terms.astype(kind, copy=False), of_threshold.astype(kind, copy=False)
     for first in range(0, len(terms), _PIXELS_AT_ONCE):
         yield terms[first : first + _PIXELS_AT_ONCE] @ of_threshold
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,13 @@ from integral_oda.archive.ic_files import (
 )
 from integral_oda.arrays import Array
 from integral_oda.errors import DataError
-from integral_oda.imaging.decoding_array import DecodingMatch, match_decoding
 from integral_oda.instrument.detector import DETECTOR_SHAPE, active_pixels
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.mask import mask_pattern
 from integral_oda.instrument.pixel_status import threshold_kev
+
+if TYPE_CHECKING:
+    from integral_oda.imaging.decoding_array import DecodingMatch
 
 __all__ = [
     "check_mask",
@@ -131,6 +133,8 @@ def check_mask(raw: Mapping[str, Path]) -> None:
 def decoding_array(raw: Mapping[str, Path]) -> DecodingMatch | None:
     """The IC tree's decoding array against the mask; None where there is none."""
     for path in of_kind(raw, "deco").values():
+        from integral_oda.imaging.decoding_array import DecodingMatch, match_decoding
+
         try:
             return match_decoding(read_decoding(path))
         except DataError:

@@ -23,7 +23,6 @@ from integral_oda.engines.native.calibration import (
     recalibrated,
     refused_files,
 )
-from integral_oda.engines.native.gain import correction_card, gain_cards, gain_factors, module_spectra
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
 from integral_oda.imaging.traits import pixel_traits
@@ -253,6 +252,9 @@ def _with_gain(
     energy_kev: NDArray[np.float32], module: NDArray[np.integer[Any]], revolution: int, by_line: bool
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Energies at the gain that the window itself shows, and the cards that tell of it."""
+    # What fits the lines is imported while the events are read, see analysis.py
+    from integral_oda.engines.native.gain import correction_card, gain_cards, gain_factors, module_spectra
+
     spectra = module_spectra(energy_kev, module)
     factors = gain_factors(spectra, revolution) if by_line else np.ones(N_MODULES)
     if (factors != 1).any():
