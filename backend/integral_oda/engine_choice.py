@@ -69,7 +69,7 @@ class EngineChoice(BaseModel):
         Parameters of OSA's executables that differ from the reference's defaults, ``"ii_skyimage.ToSearch=10"``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     engine: EngineName = Field("native", title="Engine")
     engine_for: Annotated[tuple[str, ...], BeforeValidator(_texts), AfterValidator(_steps)] = Field(

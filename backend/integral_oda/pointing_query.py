@@ -101,7 +101,7 @@ class PointingQuery(BaseModel):
         Pointings to choose from, in place of those of the archive.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     T1: TimeText | None = Field(None, title="From", min_length=1)
     T2: TimeText | None = Field(None, title="To", min_length=1)

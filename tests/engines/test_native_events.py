@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -221,3 +223,9 @@ def test_bad_time_is_no_good_time(tmp_path):
     selected = select_events(event_list(GOOD))
     good = Gti().compute([selected], {}, {"ic_bti": tmp_path / "isgr_gnrl_bti_0016.fits"})
     assert good.ontime_s == pytest.approx(90, abs=1e-3)
+
+
+def test_events_can_be_read_before_what_fits_lines_is_there():
+    told = "import sys, integral_oda.engines.native.events; print('scipy' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout == "False\n"

@@ -29,6 +29,15 @@ def test_the_90_percent_limit_is_bayesian_on_positive_fluxes(flux):
     assert source_band(BAND, flux, 2.0).limit_90 == pytest.approx(limit_by_integration(flux, 2.0), rel=1e-4)
 
 
+@pytest.mark.parametrize("significance", [-36.999, -37.001, -100.0])
+def test_limits_of_the_deepest_deficits_are_those_of_the_posterior(significance):
+    # The posterior falls as exp(-t s - s^2 / 2), t the depth of the deficit and s the flux in sigma.
+    flux = np.linspace(0, 1, 100_001)
+    below = np.cumsum(np.exp(flux * significance - flux**2 / 2))
+    exact = float(flux[np.searchsorted(below, 0.9 * below[-1])])
+    assert source_band(BAND, significance, 1.0).limit_90 == pytest.approx(exact, rel=0.003)
+
+
 @pytest.mark.parametrize("significance", [-6.0, -12.0, -40.0])
 def test_limits_of_deep_deficits_are_finite(significance):
     band = source_band(BAND, significance * 0.5, 0.5)

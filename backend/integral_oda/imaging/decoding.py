@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from itertools import count
 from typing import Any
 
 import numpy as np
+from numpy import fft
 from numpy.typing import NDArray
-from scipy import fft
 
 from integral_oda.arrays import Array
 from integral_oda.instrument.attitude import SKY_CENTRE, SKY_SHAPE, pixel_to_tangents
@@ -75,6 +76,11 @@ def mask_contrast() -> Array:
     return mask_on_pixels() - 0.5 * mask_footprint()
 
 
+def _fast_length(least: int) -> int:
+    """Smallest length from here on that is a product of 2, 3 and 5, which transforms are fast for."""
+    return next(n for n in count(least) if pow(30, n, n) == 0)
+
+
 class MaskCorrelator:
     """Sums over the detector of weights times a kernel on the mask, for every sky pixel.
 
@@ -89,7 +95,7 @@ class MaskCorrelator:
     def __init__(self, kernel: Array, before: tuple[int, int] = (0, 0)) -> None:
         self._before = before
         rows, columns = (n + m for n, m in zip(kernel.shape, DETECTOR_SHAPE, strict=True))
-        self._shape = (fft.next_fast_len(rows - 1, real=True), fft.next_fast_len(columns - 1, real=True))
+        self._shape = (_fast_length(rows - 1), _fast_length(columns - 1))
         self._kernel = fft.rfft2(kernel, self._shape)
 
     def __call__(self, weights: Array) -> Array:

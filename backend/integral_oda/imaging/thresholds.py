@@ -14,6 +14,7 @@ have become 36), and the width of what is left, so that a context which is wrong
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -21,7 +22,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from integral_oda.arrays import Array
 from integral_oda.instrument.response import CRAB_INDEX, effective_area_cm2
@@ -477,8 +477,15 @@ def turn_on_table(sigma_kev: float, tail: float) -> Array:
 
 @lru_cache(maxsize=2)
 def _error_functions(sigma_kev: float) -> Array:
-    table: Array = 0.5 * (1 + erf((CHANNELS + STEP_KEV / 2 - THRESHOLD_GRID[:, None]) / (1.41 * sigma_kev)))
-    return table
+    """Turn-on without its tail, ``(233, 1970)``.
+
+    Both grids are even, so that it holds some thousand values again and again.
+    """
+    stride, lowest = round(STEP_KEV / THRESHOLD_STEP_KEV), CHANNELS[0] + STEP_KEV / 2 - THRESHOLD_GRID[-1]
+    width = stride * (len(CHANNELS) - 1) + 1
+    above_kev = lowest + THRESHOLD_STEP_KEV * np.arange(width + len(THRESHOLD_GRID) - 1)
+    values = np.array([0.5 * (1 + math.erf(depth)) for depth in above_kev / (1.41 * sigma_kev)])
+    return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(values, width)[::-1, ::stride])
 
 
 @lru_cache(maxsize=2)

@@ -252,7 +252,7 @@ def _with_gain(
     energy_kev: NDArray[np.float32], module: NDArray[np.integer[Any]], revolution: int, by_line: bool
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Energies at the gain that the window itself shows, and the cards that tell of it."""
-    # What fits the lines is imported while the events are read, see analysis.py
+    # Not above: the events are read while another thread still imports the libraries that lines are fitted with
     from integral_oda.engines.native.gain import correction_card, gain_cards, gain_factors, module_spectra
 
     spectra = module_spectra(energy_kev, module)
