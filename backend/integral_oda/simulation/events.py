@@ -18,12 +18,21 @@ from integral_oda.simulation.plane import DetectorPlane
 from integral_oda.simulation.recipe import Constant, Nuisances
 from integral_oda.simulation.spectra import CountSpectrum
 
-__all__ = ["RISE_TIME_RANGE", "DrawnEvents", "WindowSetting", "draw_background", "draw_rise_times", "draw_source"]
+__all__ = [
+    "RISE_TIME_RANGE",
+    "DrawnEvents",
+    "WindowSetting",
+    "draw_background",
+    "draw_rise_times",
+    "draw_source",
+    "raw_rise_times",
+]
 
 
 RISE_TIME_RANGE = (16, 116)
 """Corrected rise times (ISGRI_PI) that the standard selection keeps, both included."""
 
+_RISE_TIME_SLOPE, _RISE_TIME_OFFSET = 1.3, 10.0
 _RISE_TIME_SCALE, _LATE_RISE_TIMES = 38.0, (117, 140)
 _PIF_EDGES_KEV = (13.5, 40.0, 69.5, 100.0, 150.0, 200.0, 300.0, 500.0, 1000.0)
 _HOT_FACTOR = 10.0
@@ -194,3 +203,8 @@ def draw_rise_times(n: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     low, high = RISE_TIME_RANGE
     reach = -np.expm1(-(high + 1 - low) / _RISE_TIME_SCALE)
     return (low - _RISE_TIME_SCALE * np.log1p(-reach * rng.random(n))).astype(np.uint8)
+
+
+def raw_rise_times(rise_time: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Rise times as they are measured, before the correction that OSA makes of them."""
+    return ((rise_time.astype(np.float32) - _RISE_TIME_OFFSET) / _RISE_TIME_SLOPE).astype(np.uint8)

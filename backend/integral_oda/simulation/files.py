@@ -18,7 +18,7 @@ from integral_oda.archive.scw import ScwId
 from integral_oda.arrays import Array
 from integral_oda.errors import OutputError
 from integral_oda.instrument.detector import DETECTOR_SHAPE
-from integral_oda.simulation.events import DrawnEvents
+from integral_oda.simulation.events import DrawnEvents, raw_rise_times
 
 __all__ = ["SimulatedWindow", "free_folder", "obt_ticks", "write_window"]
 
@@ -27,7 +27,7 @@ Columns = Sequence[tuple[str, str, str | None]]
 SECONDS_A_DAY = 86400.0
 _TICKS_A_SECOND, _EVENT_TICKS = 2**20, 64
 _DEAD_TIME_STEP_S = 8.0
-_ENERGY_OF_PHA, _RISE_TIME_SLOPE, _RISE_TIME_OFFSET = 1.9, 1.3, 10.0
+_ENERGY_OF_PHA = 1.9
 _COMPRESS_LEVEL = 1
 _BLOCK = 2880
 
@@ -235,7 +235,7 @@ def _event_rows(window: SimulatedWindow) -> NDArray[Any]:
     obt = window.obt(np.zeros(1))[0] + ticks
     det_z, det_y = (index.astype(np.uint8) for index in np.divmod(events.pixel, np.uint16(DETECTOR_SHAPE[1])))
     rows["DELTA_TIME"] = (obt // np.uint64(_EVENT_TICKS)).astype(np.uint8)
-    rows["RISE_TIME"] = (events.rise_time.astype(np.float32) - _RISE_TIME_OFFSET) / _RISE_TIME_SLOPE
+    rows["RISE_TIME"] = raw_rise_times(events.rise_time)
     rows["ISGRI_PHA"] = np.clip(events.energy_kev / _ENERGY_OF_PHA, 0, 2047)
     rows["ISGRI_Y"], rows["ISGRI_Z"] = det_y - 2 * (det_y >= 66), det_z - 2 * (det_z // 34)
     rows["DETY"], rows["DETZ"] = det_y, det_z

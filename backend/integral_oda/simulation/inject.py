@@ -14,7 +14,7 @@ from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.simulation.behaviour import draw_times, mean_rate
-from integral_oda.simulation.events import draw_rise_times
+from integral_oda.simulation.events import draw_rise_times, raw_rise_times
 from integral_oda.simulation.recipe import SourceModel
 from integral_oda.simulation.spectra import source_spectrum
 
@@ -118,15 +118,17 @@ def _new_events(
 ) -> EventList:
     n = len(pixel)
     det_z, det_y = np.divmod(pixel, DETECTOR_SHAPE[1])
+    rise_time = draw_rise_times(n, rng)
     return EventList(
         time_ijd=time_ijd,
         energy_kev=energy,
-        rise_time=draw_rise_times(n, rng),
+        rise_time=rise_time,
         det_y=det_y.astype(np.uint8),
         det_z=det_z.astype(np.uint8),
         select_flag=np.zeros(n, np.uint8),
         gti_ijd=events.gti_ijd,
         header={**events.header, "SIMULATE": True, "SEED": seed, "INJECTED": n},
+        raw_rise_time=None if events.raw_rise_time is None else raw_rise_times(rise_time),
     )
 
 
@@ -136,6 +138,7 @@ def _revolution(events: EventList) -> int:
 
 def _merged(events: EventList, new: EventList) -> EventList:
     where = np.searchsorted(events.time_ijd, new.time_ijd, side="right")
-    columns = [field.name for field in fields(EventList) if field.name not in ("gti_ijd", "header")]
+    others = ("gti_ijd", "header", *(["raw_rise_time"] if events.raw_rise_time is None else []))
+    columns = [field.name for field in fields(EventList) if field.name not in others]
     merged: dict[str, Any] = {name: np.insert(getattr(events, name), where, getattr(new, name)) for name in columns}
     return replace(new, **merged)

@@ -11,7 +11,7 @@ band together, and is written out as their covariance.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from integral_oda.imaging.shadowgram import Shadowgram, build_shadowgram
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
 from integral_oda.imaging.thresholds import Thresholds
 from integral_oda.imaging.uniformity import Template, apply_templates
-from integral_oda.instrument.detector import OPEN_PIXELS
+from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.response import CRAB_INDEX, effective_area_cm2
 
@@ -67,6 +67,8 @@ class DetectorPlane:
     thresholds : Thresholds
     live_time : ndarray
         ``(134, 130)`` s.
+    traits : ndarray
+        ``(n_traits, 134, 130)``, see `Shadowgram`.
     """
 
     usable: NDArray[np.bool_]
@@ -74,12 +76,14 @@ class DetectorPlane:
     edges_kev: Array
     thresholds: Thresholds
     live_time: Array
+    traits: Array = field(default_factory=lambda: np.zeros((0, *DETECTOR_SHAPE)))
 
     def shadowgram(self, channels: slice) -> Shadowgram:
         """Shadowgram of some adjoining channels."""
         plane = np.zeros(self.usable.shape)
         plane[self.usable] = self.counts[:, channels].sum(axis=1)
-        return build_shadowgram(plane, self.usable, self.thresholds, self.band(channels), self.live_time)
+        shadowgram = build_shadowgram(plane, self.usable, self.thresholds, self.band(channels), self.live_time)
+        return replace(shadowgram, traits=self.traits)
 
     def band(self, channels: slice) -> EnergyBand:
         """Energies of some adjoining channels."""

@@ -127,7 +127,7 @@ class BkgS:
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> FieldStructure:
         """Fit all sources first; where one is asked for, once more without those that do not show."""
         events, good, dead, efficiency, field, cube, *known = inputs
-        plane = _plane(good, dead, efficiency, cube)
+        plane = _plane(events, good, dead, efficiency, cube)
         asked = parameters.get("source")
         field = _with_asked(field, asked, Attitude.from_keywords(events.header))
         field = _chosen(field, [_lights(t, plane.usable) for t in field.tangents])
@@ -150,10 +150,13 @@ class BkgS:
         return load_record(FieldStructure, folder)
 
 
-def _plane(good: GoodTime, dead: DeadTime, efficiency: DetectorEfficiency, cube: DetectorCube) -> DetectorPlane:
+def _plane(
+    events: SelectedEvents, good: GoodTime, dead: DeadTime, efficiency: DetectorEfficiency, cube: DetectorCube
+) -> DetectorPlane:
     usable = np.asarray(efficiency.usable)
     live = live_time_map(good, dead)
-    return DetectorPlane(usable, np.asarray(cube.counts), extracted_edges_kev(), efficiency.thresholds, live)
+    counts, traits = np.asarray(cube.counts), np.asarray(events.traits)
+    return DetectorPlane(usable, counts, extracted_edges_kev(), efficiency.thresholds, live, traits)
 
 
 def _with_asked(field: FieldSources, asked: Sequence[Any] | None, attitude: Attitude) -> FieldSources:
@@ -271,7 +274,7 @@ class Spe:
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> WindowSpectra:
         """Fit every channel."""
         events, good, dead, efficiency, structure, cube = inputs
-        plane = _plane(good, dead, efficiency, cube)
+        plane = _plane(events, good, dead, efficiency, cube)
         tangents = list(zip(structure.tangent_y, structure.tangent_z, strict=True))
         fit = fit_channels(plane, structure.bands, _illumination(tangents, plane.usable))
         asked = parameters.get("source")
