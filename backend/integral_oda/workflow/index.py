@@ -150,13 +150,15 @@ class Index:
         is_new = not self.path.exists()
         connection = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA synchronous = NORMAL")
+            # Nothing waits for the disk while the index is empty: there is nothing in it to lose.
+            connection.execute("PRAGMA synchronous = OFF")
             if is_new or not connection.execute("PRAGMA user_version").fetchone()[0]:
                 # Several processes that change to WAL at once would meet "database is locked" in spite of the timeout.
                 with FileLock(self._root / "locks" / "index").hold():
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.executescript(_SCHEMA)
                     connection.execute("PRAGMA user_version = 1")
+            connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
             connection.close()
             raise

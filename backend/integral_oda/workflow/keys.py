@@ -171,6 +171,7 @@ class FingerprintCache:
             return
         try:
             with closing(self._connect()) as connection:
+                connection.execute("PRAGMA synchronous = OFF")  # what a power cut takes away is measured anew
                 connection.execute(_TABLE)
                 self._recall(connection, unknown)
                 self._learn(connection, {sign: path for sign, path in unknown.items() if sign not in _memory})
