@@ -40,7 +40,7 @@ def find_silence(time_ijd: NDArray[np.float64], module: NDArray[np.integer]) -> 
     start, elapsed_s = float(time_ijd[0]), float(time_ijd[-1] - time_ijd[0]) * DAY_S
     counts, width_s = _counts(time_ijd, module, elapsed_s)
     ordinary_s = width_s / max(float(np.median(counts.sum(axis=0))), 1e-3)
-    steps = np.flatnonzero(np.diff(time_ijd) * DAY_S > max(SHORTEST_GAP_S, EXPECTED_EVENTS * ordinary_s))
+    steps = np.flatnonzero(np.diff(time_ijd) > max(SHORTEST_GAP_S, EXPECTED_EVENTS * ordinary_s) / DAY_S)
     together = np.column_stack([np.full(len(steps), ALL_MODULES), time_ijd[steps], time_ijd[steps + 1]])
     alone = [_silent_bins(number, counts[number], width_s, start) for number in range(N_MODULES)]
     return np.concatenate([together, *alone])
@@ -49,8 +49,9 @@ def find_silence(time_ijd: NDArray[np.float64], module: NDArray[np.integer]) -> 
 def _counts(time_ijd: Array, module: NDArray[np.integer], elapsed_s: float) -> tuple[Array, float]:
     """Events of each module in bins of equal width, ``(8, n)``, and that width in s."""
     bins = max(int(elapsed_s / (SHORTEST_OFF_S / 2)), 1)
-    place = ((time_ijd - time_ijd[0]) * (bins / max(elapsed_s / DAY_S, 1e-12))).astype(np.int32)
-    place = np.minimum(place, bins - 1) + bins * module.astype(np.int32)
+    edges = np.searchsorted(time_ijd, time_ijd[0] + np.arange(1, bins) * (elapsed_s / DAY_S / bins))
+    place = np.repeat(np.arange(bins, dtype=np.int32), np.diff(edges, prepend=0, append=len(time_ijd)))
+    place += np.int32(bins) * module.astype(np.int32)
     return np.bincount(place, minlength=N_MODULES * bins).reshape(N_MODULES, bins), elapsed_s / bins
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -186,9 +187,8 @@ def lit_sources(sources: Sequence[CatalogSource], first: Sequence[str], attitude
 
 
 def _crowds(source: CatalogSource, kept: Sequence[CatalogSource]) -> bool:
-    return any(
-        separation_deg(source.ra_deg, source.dec_deg, k.ra_deg, k.dec_deg) * 60 < CLOSEST_PAIR_ARCMIN for k in kept
-    )
+    ra, dec = np.array([(k.ra_deg, k.dec_deg) for k in kept]).reshape(-1, 2).T
+    return bool((separation_deg(source.ra_deg, source.dec_deg, ra, dec) * 60 < CLOSEST_PAIR_ARCMIN).any())
 
 
 def _lights(source: CatalogSource, attitude: Attitude) -> bool:
@@ -215,7 +215,7 @@ class Effi:
         bright = _bright_unknown(pixels.probe(usable, fitted), field)
         if bright:
             usable, quiet, fitted = pixels.fit([*field.tangents, *bright])
-        fitted = measure_pliancy(fitted, pixels.spectra(usable).counts)
+        fitted = measure_pliancy(fitted, pixels.counts(usable))
         return DetectorEfficiency(
             usable=usable,
             quiet=quiet,
@@ -252,15 +252,15 @@ class _Pixels:
         self._good = np.asarray(events.good_pixels)
         self._offset = _context_offset(np.asarray(events.context_threshold_kev), self._good)
         self._live = live_time_map(good, dead)
-        energy, kept = np.asarray(events.energy_kev), good.inside(np.asarray(events.time_ijd))
-        kept &= (energy >= CHANNELS[0]) & (energy < CHANNELS[-1] + STEP_KEV)
-        chosen = np.flatnonzero(kept)
-        self._channel = ((energy[chosen] - CHANNELS[0]) / STEP_KEV).astype(np.int32)
-        self._pixel = np.asarray(events.pixel)[chosen].astype(np.int32)
-        bins, size = np.searchsorted(SPECTRUM_EDGES, CHANNELS, side="right"), DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
-        n_bins = len(SPECTRUM_EDGES) + 1
-        place = self._pixel * n_bins + bins[self._channel]
-        self._cube = np.bincount(place, minlength=size * n_bins).reshape(*DETECTOR_SHAPE, n_bins).astype(float)
+        # Channels from 1 on; 0, and the one behind the last, are of events that do not count
+        channel = np.clip((np.asarray(events.energy_kev) - float(CHANNELS[0])) / STEP_KEV + 1, 0, len(CHANNELS) + 1)
+        self._channel = channel.astype(np.int32) * good.inside(np.asarray(events.time_ijd))
+        self._pixel = np.asarray(events.pixel).astype(np.int32)
+        n_bins, shape = len(SPECTRUM_EDGES) + 1, (*DETECTOR_SHAPE, len(SPECTRUM_EDGES) + 2)
+        bins = np.pad(np.searchsorted(SPECTRUM_EDGES, CHANNELS, side="right"), 1, constant_values=n_bins)
+        place = self._pixel * np.int32(shape[2]) + bins.astype(np.int32)[self._channel]
+        cube = np.bincount(place, minlength=math.prod(shape)).reshape(shape)
+        self._cube = cube[:, :, :n_bins].astype(float)
 
     def fit(self, places: Sequence[tuple[float, float]]) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Thresholds]:
         """Usable and quiet pixels, and their thresholds beside the bright ones of some sources."""
@@ -277,9 +277,14 @@ class _Pixels:
 
     def spectra(self, usable: NDArray[np.bool_]) -> PixelSpectra:
         """Spectra of some pixels."""
-        number = (self._channel + 1) * usable.ravel()[self._pixel]  # 0 for those of other pixels
-        total = np.bincount(number, minlength=len(CHANNELS) + 1)[1:].astype(float)
-        return PixelSpectra(self._cube[usable][:, 1:-1], total)
+        number = self._channel * usable.ravel()[self._pixel]  # 0 for those of other pixels
+        total = np.bincount(number, minlength=len(CHANNELS) + 2)[1:-1].astype(float)
+        return PixelSpectra(self.counts(usable), total)
+
+    def counts(self, usable: NDArray[np.bool_]) -> Array:
+        """Counts of some pixels in the bins of `SPECTRUM_EDGES`, ``(n_usable, 25)``."""
+        counts: Array = self._cube[usable][:, 1:-1]
+        return counts
 
     def probe(self, usable: NDArray[np.bool_], fitted: Thresholds) -> Shadowgram:
         """Shadowgram of a broad band that bright sources are found in."""

@@ -39,11 +39,11 @@ _LEAST_DIFFERENCE_KEV = 0.6
 
 def module_spectra(energy_kev: NDArray[np.floating[Any]], module: NDArray[np.integer[Any]]) -> Array:
     """Counts of each module in the channels of `SPECTRUM_EDGES_KEV`, ``(8, 470)``; a module of -1 counts for none."""
-    n = len(SPECTRUM_EDGES_KEV) - 1
-    channel = np.floor((energy_kev - SPECTRUM_EDGES_KEV[0]) / _STEP_KEV).astype(np.int32)
-    kept = (channel >= 0) & (channel < n) & (module >= 0)
-    place = channel[kept] + n * module[kept].astype(np.int32)
-    return np.bincount(place, minlength=N_MODULES * n).reshape(N_MODULES, n).astype(float)
+    n = len(SPECTRUM_EDGES_KEV) + 1  # with one channel below and one above, as there is a module beside the eight
+    channel = np.clip((energy_kev - float(SPECTRUM_EDGES_KEV[0])) / _STEP_KEV + 1, 0, n - 1).astype(np.int32)
+    place = channel + n * (module.astype(np.int32) + 1)
+    counts = np.bincount(place, minlength=(N_MODULES + 1) * n).reshape(N_MODULES + 1, n)
+    return counts[1:, 1:-1].astype(float)
 
 
 def module_gain(spectra: Array, module: int, sigma_kev: float) -> dict[str, float | None]:
