@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from integral_oda.imaging import search
 from integral_oda.imaging.search import FieldModel, find_new_sources, locate, measure, osa_radius_arcmin
+from integral_oda.imaging.structure import Covariance, StructureWidths
 from integral_oda.instrument.attitude import SKY_PIXEL
 from integral_oda.instrument.mask import GHOST_PERIOD_PIXELS
+from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.simulation.shadowgram import LitSource
 
 ENERGY_KEV = 50.0
@@ -120,17 +124,16 @@ def test_an_excess_that_a_source_a_period_away_explains_better_is_a_ghost(model_
     """Also where noise has moved the ghost: its source is looked for around the place one period away."""
     place, ghost = (0.09, 0.08), (0.09 - GHOST_PERIOD_PIXELS * SKY_PIXEL + off_arcmin * search.ARCMIN, 0.08)
     model = model_of([LitSource(*place, CRAB)])
-    gain = model.likelihood_at([])
-    strengths = np.sqrt(gain([place, ghost]))
-    assert strengths[1] > 7
+    beside = search._Beside(model, [])
+    assert beside.gain([ghost])[0] > 7**2
     looked_at = search._Search(model, 7.0)
-    reason, cause = looked_at._ghost(gain, ghost, float(strengths[1]), [])
+    reason, cause = looked_at._ghost(beside, ghost)
     assert "mask period" in reason
     assert offset_arcmin(cause, place) < 0.3
-    assert looked_at._ghost(gain, place, float(strengths[0]), []) == ("", None)
+    assert looked_at._ghost(beside, place) == ("", None)
 
 
-@pytest.mark.parametrize(("seed", "lost"), [(60, False), (90, True), (98, False)])
+@pytest.mark.parametrize(("seed", "lost"), [(60, False), (100, True), (84, False)])
 def test_the_place_that_a_faint_source_may_have_as_well_is_told(model_of, seed, lost):
     """A ghost has 0.83 of its source: noise may lift it above a faint one, and both places are then in the lists."""
     place = (0.09, 0.08)
@@ -143,6 +146,34 @@ def test_the_place_that_a_faint_source_may_have_as_well_is_told(model_of, seed, 
     assert [offset_arcmin(excess.tangents, place) < 3 for excess in told] == ([True] if lost else [False] * len(told))
     assert all(excess.cause == pytest.approx(source.tangents, abs=1e-4) for excess in told)
     assert bool(told) == (seed != 60)
+
+
+def test_the_footprint_tells_a_source_from_a_ghost_that_outshines_it(model_of):
+    """The ghost lights other pixels: beside a smooth background they are missed, though the mask's pattern fits."""
+    place, ghost = (0.09, 0.08), (0.09 - GHOST_PERIOD_PIXELS * SKY_PIXEL, 0.08)
+    error = float(model_of([]).fit([place])[1][0, 0] ** 0.5)
+    model = model_of([LitSource(*place, 6.5 * error)], np.random.default_rng(90))
+    shining, lit = (like([])(search._around(ghost)).max() for like in (model.likelihood_at, model.evidence_at))
+    assert shining > model.likelihood_at([])(search._around(place)).max()
+    assert lit < model.evidence_at([])(search._around(place)).max()
+    (source,) = find_new_sources(model, [], 5.0).sources
+    assert offset_arcmin(source.tangents, place) < 3
+
+
+@pytest.mark.parametrize("place", [(0.155, 0.02), (0.14, 0.12)])
+def test_an_excess_that_lights_no_footprint_is_suppressed_with_its_reason(model_of, place):
+    """The mask's pattern as a source of 5.8 sigma casts it, with and without the light that it adds to its footprint."""
+    error = float(model_of([]).fit([place])[1][0, 0] ** 0.5)
+    model = model_of([LitSource(*place, 5.8 * error)])
+    shadowgram = model.covariance.shadowgram
+    lit, shadow = pixel_illumination(*place) > 0, model.shadow(place)
+    footprint = shadowgram.flat(lit * shadowgram.background_response)
+    level = 5.8 * error * shadow.sum() / footprint.sum()
+    dimmed = replace(shadowgram, counts=shadowgram.counts - level * lit * shadowgram.background_response)
+    search_result = find_new_sources(FieldModel(Covariance(dimmed, StructureWidths()), ENERGY_KEV), [], 5.0)
+    assert len(find_new_sources(model, [], 5.0).sources) == 1
+    assert search_result.sources == []
+    assert "footprint" in search_result.suppressed[0].reason
 
 
 def test_what_an_imperfect_model_leaves_of_a_source_is_suppressed_with_its_reason(model_of):

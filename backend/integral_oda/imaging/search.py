@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from integral_oda.arrays import Array
+from integral_oda.imaging.evidence import Evidence, level_alone
 from integral_oda.imaging.sky import information_map, local_noise, score_map
 from integral_oda.imaging.source_noise import with_source_noise
 from integral_oda.imaging.structure import Covariance, fit_widths
@@ -131,6 +132,15 @@ class FieldModel:
         widths = fit_widths(noisier, self.design([*known, *new]))
         return FieldModel(Covariance(noisier, widths), self.energy_kev)
 
+    def evidence_at(self, others: Sequence[Tangents]) -> Callable[[Sequence[Tangents]], Array]:
+        """Like `likelihood_at`, the smooth background under a prior of fitted width, see `Evidence`."""
+        evidence = Evidence(self._level_alone, self.design(others))
+        return lambda places: evidence(self.design(places))
+
+    @cached_property
+    def _level_alone(self) -> Covariance:
+        return level_alone(self.covariance)
+
     def likelihood_at(self, others: Sequence[Tangents]) -> Callable[[Sequence[Tangents]], Array]:
         """Gain of ln L, times two, from a source at each of several places beside the others."""
         design = self.design(others)
@@ -247,12 +257,12 @@ def find_new_sources(model: FieldModel, known: Sequence[Tangents], threshold: fl
     """Search the residual sky for sources that the model lacks.
 
     An excess counts if it stands out of the residual map; if its fitted PIF has ``threshold`` times the local
-    noise beyond what the freedom to choose its place is worth (two degrees of freedom, and
-    3/2 ln(1/share) where a pixel has so small a share of the best pixel's information: a source as
-    significant has to be brighter there, and the number of sources falls with flux^-3/2); if none of its eight
-    ghost places explains it better; and if it is neither a ghost nor a part of a source of the model. A faint source
-    (some 7 sigma) may be outdone by its own ghost: a ghost place that explains it nearly as well stands among what
-    was suppressed.
+    noise beyond what the freedom to choose its place is worth (two degrees of freedom); if its `Evidence`, to which the
+    light in the mask's footprint counts as far as the background is smooth, has that and 3/2 ln(1/share) more where a
+    pixel has so small a share of the best pixel's information (a source as significant has to be brighter there, and
+    the number of sources falls with flux^-3/2); if none of its eight ghost places has more evidence; and if it is
+    neither a ghost nor a part of a source of the model. A faint source (some 7 sigma) may be outdone by its own ghost:
+    a ghost place that explains it nearly as well stands among what was suppressed.
 
     Parameters
     ----------
@@ -288,6 +298,19 @@ def unbiased_by_choice(source: FittedSource) -> FittedSource:
     return replace(source, flux=source.flux * float(np.sqrt(share)))
 
 
+class _Beside:
+    """What a further source beside some others gains in likelihood."""
+
+    def __init__(self, model: FieldModel, others: Sequence[Tangents]) -> None:
+        self._model, self.others = model, others
+        self.gain = model.likelihood_at(others)
+
+    @cached_property
+    def evidence(self) -> Callable[[Sequence[Tangents]], Array]:
+        """See `FieldModel.evidence_at`."""
+        return self._model.evidence_at(self.others)
+
+
 class _Search:
     """Search of one residual sky; ``suppressed`` is what its last round has rejected."""
 
@@ -303,86 +326,81 @@ class _Search:
         significance = residual / np.sqrt(np.maximum(self._information, 1e-30))
         significance[self._share < _SEARCHED_SHARE] = np.nan
         noise = local_noise(np.where(np.abs(significance) < _OUTLIER, significance, np.nan))
-        gain = self._model.likelihood_at(others)
+        beside = _Beside(self._model, others)
         self.suppressed = []
         for row, column in _peaks(significance / noise, _PEAK_LOSS * self._threshold):
-            place, strength = self._fitted(gain, row, column, others)
+            place, strength = self._fitted(beside, row, column)
             if strength < self._threshold:
                 continue
-            rejected = self._rejected(gain, place, strength, noise[row, column], others)
+            rejected = self._rejected(beside, place, strength, noise[row, column])
             if rejected is None:
                 return place
             self.suppressed.append(rejected)
         return None
 
-    def _fitted(
-        self, gain: Callable[[Sequence[Tangents]], Array], row: int, column: int, others: Sequence[Tangents]
-    ) -> tuple[Tangents, float]:
+    def _fitted(self, beside: _Beside, row: int, column: int) -> tuple[Tangents, float]:
         """Place of an excess and its significance there."""
         ty, tz = (float(t) for t in pixel_to_tangents(column, row))
         trials = _around((ty, tz))
-        strengths = np.sqrt(gain(trials))
+        strengths = np.sqrt(beside.gain(trials))
         best = float(strengths.max())
         if best < 0.9 * self._threshold:
             return trials[int(strengths.argmax())], best
-        place, _ = locate(self._model, trials[int(strengths.argmax())], others, best)
-        return place, float(np.sqrt(gain([place])[0]))
+        place, _ = locate(self._model, trials[int(strengths.argmax())], beside.others, best)
+        return place, float(np.sqrt(beside.gain([place])[0]))
 
-    def _rejected(
-        self,
-        gain: Callable[[Sequence[Tangents]], Array],
-        place: Tangents,
-        strength: float,
-        noise: float,
-        others: Sequence[Tangents],
-    ) -> SuppressedExcess | None:
+    def _rejected(self, beside: _Beside, place: Tangents, strength: float, noise: float) -> SuppressedExcess | None:
         """Why an excess is no source; None if it is one."""
         for reason, cause in (
-            self._too_weak(place, strength, noise),
-            self._ghost(gain, place, strength, others),
-            self._part_of_known(place, others),
+            self._too_weak(beside, place, strength, noise),
+            self._ghost(beside, place),
+            self._part_of_known(place, beside.others),
         ):
             if reason:
                 return SuppressedExcess(place, strength, reason, cause)
         return None
 
-    def _too_weak(self, place: Tangents, strength: float, noise: float) -> tuple[str, None]:
-        needed = float(np.sqrt((self._threshold * noise) ** 2 + 2 - 2 * self._log_prior(place)))
-        if strength >= needed:
+    def _too_weak(self, beside: _Beside, place: Tangents, strength: float, noise: float) -> tuple[str, None]:
+        chosen_freely = (self._threshold * noise) ** 2 + 2
+        needed = float(np.sqrt(chosen_freely - 2 * self._log_prior(place)))
+        if strength**2 < chosen_freely:
+            return f"below the {needed:.1f} sigma that a place chosen freely needs there", None
+        evidence = float(np.sqrt(beside.evidence([place])[0]))
+        if evidence >= needed:
             return "", None
-        return f"below the {needed:.1f} sigma that a place chosen freely needs there", None
+        return f"evidence of {evidence:.1f} sigma, its footprint included, of the {needed:.1f} needed there", None
 
-    def _ghost(
-        self, gain: Callable[[Sequence[Tangents]], Array], place: Tangents, strength: float, others: Sequence[Tangents]
-    ) -> tuple[str, Tangents | None]:
+    def _ghost(self, beside: _Beside, place: Tangents) -> tuple[str, Tangents | None]:
         """Whether one of the eight places a mask period away explains the excess better, its position free as well."""
-        less, ghost = self._beside_ghosts(gain, place, strength, others)
+        less, ghost = self._beside_ghosts(beside, place)
         return ("a place one mask period away explains it better", ghost) if less < 0 else ("", None)
 
-    def _beside_ghosts(
-        self, gain: Callable[[Sequence[Tangents]], Array], place: Tangents, strength: float, others: Sequence[Tangents]
-    ) -> tuple[float, Tangents | None]:
-        """How much less, in 2 ln L with the prior, the best place a mask period away explains an excess; and it."""
+    def _beside_ghosts(self, beside: _Beside, place: Tangents) -> tuple[float, Tangents | None]:
+        """How much less evidence, with the prior, the best place a mask period away has for an excess; and it."""
         inside = [g for g in _ghosts(place) if all(20 < pixel < 380 for pixel in tangents_to_pixel(*g))]
         if not inside:
             return np.inf, None
         trials = [trial for ghost in inside for trial in _around(ghost)]
-        gains = gain(trials)
-        weights = gains + 2 * np.array([self._log_prior(trial) for trial in trials])
-        best, own = int(weights.argmax()), strength**2 + 2 * self._log_prior(place)
+        weights = self._log_odds(beside, trials)
+        best, own = int(weights.argmax()), float(self._log_odds(beside, [place])[0])
         if weights[best] < (1 - _PLACE_LOSS) * own:
             return np.inf, None
-        ghost, _ = locate(self._model, trials[best], others, float(np.sqrt(gains[best])))
-        return own - float(gain([ghost])[0]) - 2 * self._log_prior(ghost), ghost
+        significance = float(np.sqrt(beside.gain([trials[best]])[0]))
+        ghost, _ = locate(self._model, trials[best], beside.others, significance)
+        return own - float(self._log_odds(beside, [ghost])[0]), ghost
+
+    def _log_odds(self, beside: _Beside, places: Sequence[Tangents]) -> Array:
+        """Twice the logarithm of the odds of a source at each place, but for a constant; ``(n_places,)``."""
+        return beside.evidence(places) + 2 * np.array([self._log_prior(place) for place in places])
 
     def alternative(self, place: Tangents, others: Sequence[Tangents]) -> SuppressedExcess | None:
         """The place one mask period away that may be the source's own: not excluded at 90 %."""
-        gain = self._model.likelihood_at(others)
-        less, ghost = self._beside_ghosts(gain, place, float(np.sqrt(gain([place])[0])), others)
+        beside = _Beside(self._model, others)
+        less, ghost = self._beside_ghosts(beside, place)
         if ghost is None or less > _DELTA_90:
             return None
         reason = f"explains nearly as well ({less:.1f} less in 2 ln L) the source one mask period away"
-        return SuppressedExcess(ghost, float(np.sqrt(gain([ghost])[0])), reason, place)
+        return SuppressedExcess(ghost, float(np.sqrt(beside.gain([ghost])[0])), reason, place)
 
     def _part_of_known(self, place: Tangents, others: Sequence[Tangents]) -> tuple[str, Tangents | None]:
         """Whether an excess is what an imperfect model leaves of a source, beside it or at its ghosts."""

@@ -195,22 +195,25 @@ class Covariance:
     shadowgram : Shadowgram
     widths : StructureWidths
         Of the prior.
+    shapes : ndarray, optional
+        ``(134, 130, n)`` shapes that the background takes freely, in place of `smooth_surfaces`.
 
     Attributes
     ----------
     smooth : ndarray
-        ``(n_usable, n_shapes)`` counts of the free background: `smooth_surfaces`, the traits of the pixels, and a
+        ``(n_usable, n_shapes)`` counts of the free background: those shapes, the traits of the pixels, and a
         level that pixels answer to as they do to the sky.
     """
 
-    def __init__(self, shadowgram: Shadowgram, widths: StructureWidths) -> None:
+    def __init__(self, shadowgram: Shadowgram, widths: StructureWidths, shapes: Array | None = None) -> None:
         self.shadowgram, self.widths = shadowgram, widths
+        shapes = smooth_surfaces() if shapes is None else shapes
         response = shadowgram.flat(shadowgram.background_response)
         self.variance = shadowgram.flat(shadowgram.variance) + (widths.pixel * response) ** 2
         sky = shadowgram.flat(shadowgram.source_response)
         level = response.sum() / max(sky.sum(), 1e-30)
-        shapes = [smooth_surfaces()[shadowgram.usable], np.asarray(shadowgram.traits)[:, shadowgram.usable].T]
-        self.smooth = np.column_stack([response[:, None] * np.column_stack(shapes), level * sky])
+        free = [shapes[shadowgram.usable], np.asarray(shadowgram.traits)[:, shadowgram.usable].T]
+        self.smooth = np.column_stack([response[:, None] * np.column_stack(free), level * sky])
         members, sizes = _members(shadowgram), _sizes()
         nested = [(members[name], sizes[name], getattr(widths, name)) for name in _NESTED]
         self._nested = _nested_roots(nested, response, self.variance)

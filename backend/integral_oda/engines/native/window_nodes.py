@@ -38,7 +38,7 @@ COR = DeclaredStep("COR", "9", f"{_NATIVE}.events:Cor")
 GTI = DeclaredStep("GTI", "2", f"{_NATIVE}.events:Gti")
 DEAD = DeclaredStep("DEAD", "2", f"{_NATIVE}.events:Dead")
 CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
-EFFI = DeclaredStep("EFFI", "10", f"{_NATIVE}.field:Effi")
+EFFI = DeclaredStep("EFFI", "11", f"{_NATIVE}.field:Effi")
 
 
 class OnlyThese(tuple[Position, ...]):
