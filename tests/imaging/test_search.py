@@ -162,7 +162,7 @@ def test_the_footprint_tells_a_source_from_a_ghost_that_outshines_it(model_of):
 
 @pytest.mark.parametrize("place", [(0.155, 0.02), (0.14, 0.12)])
 def test_an_excess_that_lights_no_footprint_is_suppressed_with_its_reason(model_of, place):
-    """The mask's pattern as a source of 5.8 sigma casts it, with and without the light that it adds to its footprint."""
+    """The mask's pattern as a source of 5.8 sigma casts it, with the light in its footprint and without."""
     error = float(model_of([]).fit([place])[1][0, 0] ** 0.5)
     model = model_of([LitSource(*place, 5.8 * error)])
     shadowgram = model.covariance.shadowgram
