@@ -278,10 +278,11 @@ def find_new_sources(model: FieldModel, known: Sequence[Tangents], threshold: fl
     found: list[Tangents] = []
     alternatives: list[SuppressedExcess | None] = []
     while len(found) < at_most:
-        place = search.next_source([*known, *found])
+        beside = _Beside(model, [*known, *found])
+        place = search.next_source(beside)
         if place is None:
             break
-        alternatives.append(search.alternative(place, [*known, *found]))
+        alternatives.append(search.alternative(beside, place))
         found.append(place)
     fitted = measure(model, [*known, *found], {})[len(known) :]
     still = [
@@ -320,13 +321,12 @@ class _Search:
         self._share = self._information / self._information.max()
         self.suppressed: list[SuppressedExcess] = []
 
-    def next_source(self, others: Sequence[Tangents]) -> Tangents | None:
+    def next_source(self, beside: _Beside) -> Tangents | None:
         """Place of the strongest excess that is a source, if there is one."""
-        residual = score_map(self._model.covariance, self._model.residual(others))
+        residual = score_map(self._model.covariance, self._model.residual(beside.others))
         significance = residual / np.sqrt(np.maximum(self._information, 1e-30))
         significance[self._share < _SEARCHED_SHARE] = np.nan
         noise = local_noise(np.where(np.abs(significance) < _OUTLIER, significance, np.nan))
-        beside = _Beside(self._model, others)
         self.suppressed = []
         for row, column in _peaks(significance / noise, _PEAK_LOSS * self._threshold):
             place, strength = self._fitted(beside, row, column)
@@ -393,9 +393,8 @@ class _Search:
         """Twice the logarithm of the odds of a source at each place, but for a constant; ``(n_places,)``."""
         return beside.evidence(places) + 2 * np.array([self._log_prior(place) for place in places])
 
-    def alternative(self, place: Tangents, others: Sequence[Tangents]) -> SuppressedExcess | None:
+    def alternative(self, beside: _Beside, place: Tangents) -> SuppressedExcess | None:
         """The place one mask period away that may be the source's own: not excluded at 90 %."""
-        beside = _Beside(self._model, others)
         less, ghost = self._beside_ghosts(beside, place)
         if ghost is None or less > _DELTA_90:
             return None
