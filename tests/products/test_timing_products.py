@@ -27,7 +27,7 @@ from integral_oda.products.light_curve_pictures import draw_folded, draw_light_c
 from integral_oda.products.stingray_objects import to_stingray, to_stingray_events
 from integral_oda.products.timing_tables import band_entry, hardness_tables, write_folded, write_periodogram
 from integral_oda.timing.bursts import Burst
-from integral_oda.timing.light_curve import DAY_S
+from integral_oda.timing.good_time import DAY_S
 from integral_oda.timing.periods import Ephemeris, fold_events, z_search
 
 START, BAND = 8320.6323, EnergyBand(28.0, 80.0)

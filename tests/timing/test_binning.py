@@ -13,7 +13,7 @@ from integral_oda.timing.binning import (
     silences,
     touches,
 )
-from integral_oda.timing.light_curve import DAY_S
+from integral_oda.timing.good_time import DAY_S
 
 START = 8320.6323
 DEAD_S = 114e-6

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import poisson
 
 from integral_oda.timing.bursts import SourceStream, TailTable, find_bursts
-from integral_oda.timing.light_curve import DAY_S
+from integral_oda.timing.good_time import DAY_S
 
 START = 8320.6323
 N_PIXELS = 300

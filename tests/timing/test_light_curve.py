@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from integral_oda.instrument.detector import OPEN_PIXELS, active_pixels
 from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.timing.binning import fixed_edges, good_time_per_bin
-from integral_oda.timing.light_curve import DAY_S, Estimator, PartialPlane, fit_bins
+from integral_oda.timing.good_time import DAY_S
+from integral_oda.timing.light_curve import Estimator, PartialPlane, fit_bins
 
 START = 8320.6323
 PLACES = [(0.03, -0.05), (-0.08, 0.02)]

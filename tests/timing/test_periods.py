@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2, kstest
 
-from integral_oda.timing.light_curve import DAY_S
+from integral_oda.timing.good_time import DAY_S
 from integral_oda.timing.periods import Ephemeris, epoch_folding, fold_events, phase_exposure, z_search
 
 START = 8320.6323

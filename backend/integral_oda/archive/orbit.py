@@ -12,7 +12,7 @@ from integral_oda.archive.fits_table import Hdu, read_hdus
 from integral_oda.arrays import Array
 from integral_oda.errors import DataError
 from integral_oda.timing.barycentre import Orbit, moved_km
-from integral_oda.timing.light_curve import DAY_S
+from integral_oda.timing.good_time import DAY_S
 
 __all__ = ["ORBIT_FILE", "REVOLUTION_ORBIT_FILE", "read_orbit", "read_revolution_orbit"]
 

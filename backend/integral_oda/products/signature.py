@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import struct
 import zlib
@@ -167,6 +166,8 @@ def _sign_regions(path: Path, origin: Origin) -> None:
 
 
 def _sign_html(path: Path, origin: Origin) -> None:
+    import html
+
     text = html.escape(_sentence(origin)).replace("--", "-&#45;")
     _add_line(path, f"<!-- {text} -->")
 

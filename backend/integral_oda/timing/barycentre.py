@@ -8,7 +8,7 @@ import numpy as np
 
 from integral_oda.arrays import Array
 from integral_oda.instrument.attitude import unit_vector
-from integral_oda.timing.light_curve import DAY_S
+from integral_oda.timing.good_time import DAY_S
 
 __all__ = ["GEOCENTRE_ERROR_S", "Orbit", "barycentric_ijd", "moved_km"]
 

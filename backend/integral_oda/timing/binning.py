@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.timing.light_curve import DAY_S
+from integral_oda.timing.good_time import DAY_S
 
 __all__ = [
     "block_edges",

@@ -16,8 +16,7 @@ from scipy.special import log_ndtr, ndtri
 
 from integral_oda.arrays import Array, IntArray
 from integral_oda.timing.binning import good_time_before, good_time_per_bin
-from integral_oda.timing.good_time import gaps, intersect, total_s, union
-from integral_oda.timing.light_curve import DAY_S
+from integral_oda.timing.good_time import DAY_S, gaps, intersect, total_s, union
 
 __all__ = ["SCALES_S", "Burst", "SourceStream", "TailTable", "find_bursts"]
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from integral_oda.arrays import Array
-from integral_oda.timing.light_curve import DAY_S
 
-__all__ = ["gaps", "intersect", "phase_intervals", "total_s", "union", "without"]
+__all__ = ["DAY_S", "gaps", "intersect", "phase_intervals", "total_s", "union", "without"]
 
+DAY_S = 86400.0
 _CLOSED_S = 1e-6
 """IJD has a resolution of 0.2 microseconds: turns that follow each other must not be kept apart by rounding."""
 

@@ -15,10 +15,9 @@ import numpy as np
 from integral_oda.arrays import Array, IntArray
 from integral_oda.timing.intervals import Moments, estimator_intervals
 
-__all__ = ["DAY_S", "BinnedRates", "Estimator", "PartialPlane", "fit_bins"]
+__all__ = ["BinnedRates", "Estimator", "PartialPlane", "fit_bins"]
 
 
-DAY_S = 86400.0
 SMOOTHED_COUNTS = 2000.0
 """The background level that errors are made with is a mean over neighbouring bins with so many counts together."""
 _BELIEVED_SIGMAS = 4.0

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from integral_oda.arrays import Array
-from integral_oda.timing.light_curve import DAY_S
+from integral_oda.timing.good_time import DAY_S
 
 __all__ = ["Ephemeris", "FoldedCurve", "Periodogram", "epoch_folding", "fold_events", "pulsed_fraction", "z_search"]
 

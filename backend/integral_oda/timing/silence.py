@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
 from integral_oda.instrument.detector import N_MODULES
-from integral_oda.timing.good_time import intersect, total_s, union
-from integral_oda.timing.light_curve import DAY_S
+from integral_oda.timing.good_time import DAY_S, intersect, total_s, union
 
 __all__ = ["ALL_MODULES", "find_silence", "module_on_fraction"]
 

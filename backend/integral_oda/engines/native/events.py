@@ -29,7 +29,7 @@ from integral_oda.imaging.traits import pixel_traits
 from integral_oda.instrument.deadtime import module_dead_fraction
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, active_pixels, module_map
 from integral_oda.timing.binning import good_time_per_bin
-from integral_oda.timing.good_time import intersect, phase_intervals, union, without
+from integral_oda.timing.good_time import DAY_S, intersect, phase_intervals, union, without
 from integral_oda.timing.silence import find_silence, module_on_fraction
 
 __all__ = [
@@ -45,7 +45,6 @@ __all__ = [
 ]
 
 RISE_TIME_RANGE = (16, 116)
-DAY_S = 86400.0
 LEAST_ONTIME_S = 1.0
 """Shorter time selections leave a window out."""
 _FEWEST_EVENTS = 100

@@ -13,7 +13,6 @@ from integral_oda.catalog.reference import CatalogSource, reference_catalogue
 from integral_oda.engines.native.image import WindowImage, load_window_image, save_window_image
 from integral_oda.engines.native.mosaic_sum import PartialMosaic, WindowLists, add_up
 from integral_oda.instrument.transmission import MAPPED_SYSTEMATIC, nominal_systematic
-from integral_oda.mosaics.combine import mosaic_image
 from integral_oda.products.sky_grid import SkyGrid, gnomonic_wcs
 from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import Source
@@ -57,6 +56,8 @@ class Mosaic:
 
 
 def _image(total: PartialMosaic, k: int, tangent: Sequence[float]) -> SkyImage:
+    from integral_oda.mosaics.combine import mosaic_image  # one window needs none of it
+
     grid = SkyGrid(gnomonic_wcs(*tangent), total.sums[k].extent)
     image = mosaic_image(total.sums[k], grid, total.bands[k], [window.keywords[k] for window in total.windows])
     return replace(image, keywords={**image.keywords, "CREATOR": total.windows[0].keywords[k].get("CREATOR", "")})

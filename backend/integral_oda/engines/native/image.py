@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
 from integral_oda.engines.native.calibration import decoding_array, detector_maps
-from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, SelectedEvents
+from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import DetectorEfficiency, live_time_map
 from integral_oda.engines.native.photometry import Photometry
 from integral_oda.engines.native.sources import FieldFit, fit_field
@@ -31,6 +31,7 @@ from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.instrument.transmission import SupportTransmission
 from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import Source
+from integral_oda.timing.good_time import DAY_S
 
 __all__ = [
     "BinI",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, SelectedEvents
+from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import (
     DetectorEfficiency,
     FieldSources,
@@ -39,7 +39,7 @@ from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, N_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.products.quality_page import WindowQuality, write_quality
 from integral_oda.timing.binning import fixed_edges, good_time_per_bin
-from integral_oda.timing.good_time import gaps
+from integral_oda.timing.good_time import DAY_S, gaps
 
 __all__ = ["PackQuality", "Quality"]
 

@@ -24,8 +24,7 @@ from integral_oda.products.burst_list import FoundBurst
 from integral_oda.timing.barycentre import barycentric_ijd
 from integral_oda.timing.binning import SHORTEST_RATE_S, fixed_edges, silences
 from integral_oda.timing.bursts import SourceStream, find_bursts
-from integral_oda.timing.good_time import gaps, union
-from integral_oda.timing.light_curve import DAY_S
+from integral_oda.timing.good_time import DAY_S, gaps, union
 
 __all__ = ["Bursts", "JoinBursts", "JoinSourceEvents", "SourceEvents", "WeightedEvents"]
 

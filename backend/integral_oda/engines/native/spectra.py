@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.engines.native.events import DAY_S, DeadTime, GoodTime, SelectedEvents
+from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import DetectorEfficiency, FieldSources, live_time_map
 from integral_oda.engines.native.photometry import support_of
 from integral_oda.engines.storage import load_record, save_record
@@ -33,6 +33,7 @@ from integral_oda.spectra.extraction import (
     no_structure,
     plain_significance,
 )
+from integral_oda.timing.good_time import DAY_S
 
 __all__ = ["BinS", "BkgS", "DetectorCube", "FieldStructure", "Spe", "WindowSpectra", "extracted_edges_kev"]
 

@@ -33,9 +33,9 @@ from integral_oda.products.light_curve import (
     bin_columns,
 )
 from integral_oda.timing.binning import block_edges, fixed_edges, good_time_per_bin, silences, touches
-from integral_oda.timing.good_time import gaps, union
+from integral_oda.timing.good_time import DAY_S, gaps, union
 from integral_oda.timing.intervals import FEW_COUNTS, LEVELS, poisson_intervals
-from integral_oda.timing.light_curve import DAY_S, BinnedRates, fit_bins
+from integral_oda.timing.light_curve import BinnedRates, fit_bins
 
 __all__ = ["JoinLcr", "Lcr", "State", "load_light_curves", "save_light_curves", "window_keywords"]
 

@@ -20,8 +20,8 @@ from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, OPEN_PIX
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.timing.binning import good_time_per_bin, live_fraction
-from integral_oda.timing.good_time import union
-from integral_oda.timing.light_curve import DAY_S, Estimator, PartialPlane
+from integral_oda.timing.good_time import DAY_S, union
+from integral_oda.timing.light_curve import Estimator, PartialPlane
 
 __all__ = ["BandEvents", "WindowFit", "bright_gradients", "live_in_bins", "modules_on", "select_band"]
 
