@@ -9,7 +9,7 @@ import pytest
 
 from integral_oda.imaging.shadowgram import shadowgram_of_efficiency
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
-from integral_oda.imaging.traits import pixel_traits
+from integral_oda.imaging.traits import free_of_sources, pixel_traits
 from integral_oda.instrument.detector import DETECTOR_SHAPE, active_pixels
 from integral_oda.instrument.pif import pixel_illumination
 
@@ -90,3 +90,36 @@ def test_structure_that_follows_a_trait_is_no_noise(window):
     assert pulls[1] < 1.15
     assert widths[0] > 0.08
     assert widths[1] < 0.5 * widths[0]
+
+
+def test_a_source_whose_own_events_rise_faster_keeps_its_flux():
+    """Counts that follow the rise times, and a source that adds a seventh of hard events, 10 channels faster."""
+    place, flux = (0.02, -0.03), 150.0
+    pif, active = pixel_illumination(*place), active_pixels()
+    rng = np.random.default_rng(8)
+    own = np.where(active, rng.normal(0, 5, DETECTOR_SHAPE), 0.0)
+    pixel = np.repeat(np.arange(N_PIXELS), np.where(active, 90, 0).ravel())
+    lit = np.repeat(np.arange(N_PIXELS), rng.poisson(13 * pif.ravel()))
+    every = np.append(pixel, lit)
+    rise = rng.normal(60, 15, len(every)) + own.ravel()[every]
+    rise[len(pixel) :] -= 10
+    energy = np.exp(rng.uniform(np.log(110), np.log(900), len(every)))
+    traits = pixel_traits(every, energy, np.clip(rise, 1, 116).astype(np.uint8), None)
+    efficiency, live = active * 0.7, np.where(active, 2000.0, 0.0)
+    shadow = pif * shadowgram_of_efficiency(np.zeros(DETECTOR_SHAPE), efficiency, 2000 / 0.7, live).source_response
+    counts = rng.poisson(active * 40.0 * (1 + 0.06 * own / 5) + flux * shadow).astype(float)
+    shadowgram = shadowgram_of_efficiency(counts, efficiency, 2000 / 0.7, live)
+    fitted = []
+    for known in (np.zeros((0, *DETECTOR_SHAPE)), traits, free_of_sources(traits, pif[None], active)):
+        one = replace(shadowgram, traits=known)
+        flux_of, _ = Covariance(one, StructureWidths()).fit(one.excess, one.flat(shadow)[:, None])
+        fitted.append(float(flux_of[0]) / flux)
+    assert abs(fitted[1] - fitted[0]) > 0.01
+    assert abs(fitted[2] - fitted[0]) < 0.002
+
+
+def test_a_source_that_does_not_show_leaves_the_traits_alone(window):
+    pixel, energy, rise, _ = window
+    traits, active = pixel_traits(pixel, energy, rise, None), active_pixels()
+    np.testing.assert_array_equal(free_of_sources(traits, pixel_illumination(0.05, 0.05)[None], active), traits)
+    np.testing.assert_array_equal(free_of_sources(traits, np.zeros((0, *DETECTOR_SHAPE)), active), traits)

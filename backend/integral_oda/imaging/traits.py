@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
+from integral_oda.imaging.surfaces import smooth_surfaces
 from integral_oda.instrument.detector import DETECTOR_SHAPE, active_pixels
 
-__all__ = ["pixel_traits"]
+__all__ = ["free_of_sources", "pixel_traits"]
 
 LOWEST_KEV = 110.0
 """Structure of single pixels is seen up to here, and most sources have few events above."""
@@ -29,6 +30,8 @@ _OUTLIERS = (0.5, 99.5)
 _FEWEST_EVENTS = 20.0
 """A window with fewer events a pixel, on the average, tells nothing."""
 _ROUNDING = 1e-9
+_SEEN = 3.0
+"""Significance of a source in a trait, whose standard deviation is 1."""
 _N_PIXELS = DETECTOR_SHAPE[0] * DETECTOR_SHAPE[1]
 
 Numbers = NDArray[np.integer[Any]]
@@ -74,6 +77,33 @@ def pixel_traits(
     planes += [np.log((short + 0.5) / (number + 1.0)), long, long**2, invalid]
     kept = [plane for plane in map(_normalised, planes) if plane is not None]
     return np.stack(kept).astype(np.float32) if kept else np.zeros((0, *DETECTOR_SHAPE), np.float32)
+
+
+def free_of_sources(traits: NDArray[np.float32], pifs: Array, usable: NDArray[np.bool_]) -> Array:
+    """Traits less what the events of bright sources tell of the pixels that they light.
+
+    Photons of a source are absorbed nearer to the top than the background's, so that rise times are others where it
+    shines, and what is fitted to the traits would take a share of the source. Only what shows in a trait is taken off:
+    the rest is smaller than the chance likeness of a pixel illumination factor and the pixels' own traits.
+
+    Parameters
+    ----------
+    traits : ndarray
+        ``(n_traits, 134, 130)``.
+    pifs : ndarray
+        ``(n_sources, 134, 130)`` pixel illumination factors.
+    usable : ndarray of bool
+        ``(134, 130)``.
+    """
+    if not (len(traits) and len(pifs)):
+        return np.asarray(traits)
+    design = np.column_stack([np.asarray(pifs)[:, usable].T, smooth_surfaces()[usable]])
+    normal = np.linalg.inv(design.T @ design)
+    amplitudes = (normal @ (design.T @ np.asarray(traits)[:, usable].T))[: len(pifs)]
+    errors = np.sqrt(np.diag(normal)[: len(pifs)])
+    seen = np.where(np.abs(amplitudes) > _SEEN * errors[:, None], amplitudes, 0.0)
+    cleaned: Array = traits - np.einsum("st,sij->tij", seen, pifs)
+    return cleaned
 
 
 def _energy_group(energy_kev: NDArray[np.floating[Any]]) -> NDArray[np.int32]:

@@ -31,6 +31,7 @@ from integral_oda.imaging.thresholds import (
     fit_thresholds,
     threshold_sigma_kev,
 )
+from integral_oda.imaging.traits import free_of_sources
 from integral_oda.instrument.attitude import Attitude, separation_deg
 from integral_oda.instrument.detector import DETECTOR_SHAPE, active_pixels, module_map
 from integral_oda.instrument.energy import EnergyBand
@@ -43,6 +44,7 @@ __all__ = [
     "FieldSources",
     "lit_sources",
     "live_time_map",
+    "traits_of",
 ]
 
 
@@ -147,6 +149,12 @@ class DetectorEfficiency:
             offset_kev=np.asarray(self.offset_kev),
             stretch=self.stretch,
         )
+
+
+def traits_of(events: SelectedEvents, efficiency: DetectorEfficiency) -> Array:
+    """Traits of the pixels, ``(n_traits, 134, 130)``, free of the sources that the thresholds were fitted with."""
+    pifs = [pixel_illumination(float(ty), float(tz)) for ty, tz in efficiency.places]
+    return free_of_sources(np.asarray(events.traits), np.array(pifs), np.asarray(efficiency.usable))
 
 
 class CatI:

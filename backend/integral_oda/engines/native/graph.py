@@ -61,9 +61,9 @@ NONE_FOUND = 1e6
 MadeWindow = Callable[[str], WindowNodes]
 
 _NATIVE = "integral_oda.engines.native"
-REF_I = DeclaredStep("REF_I", "6", f"{_NATIVE}.image:RefI")
+REF_I = DeclaredStep("REF_I", "7", f"{_NATIVE}.image:RefI")
 BACK = DeclaredStep("BACK", "1", f"{_NATIVE}.background_maps:Back")
-BIN_I = DeclaredStep("BIN_I", "11", f"{_NATIVE}.image:BinI")
+BIN_I = DeclaredStep("BIN_I", "12", f"{_NATIVE}.image:BinI")
 BKG_I = DeclaredStep("BKG_I", "4", f"{_NATIVE}.image:BkgI")
 IMA = DeclaredStep("IMA", "13", f"{_NATIVE}.image:Ima")
 MOSAIC_SUM = DeclaredStep("MOSAIC_SUM", "2", f"{_NATIVE}.mosaic_sum:SumImages", tolerant=True)
@@ -75,12 +75,12 @@ BURST_JOIN = DeclaredStep("BURST_JOIN", "1", f"{_NATIVE}.source_events:JoinBurst
 EVT = DeclaredStep("EVT", "3", f"{_NATIVE}.source_events:SourceEvents")
 EVT_JOIN = DeclaredStep("EVT_JOIN", "2", f"{_NATIVE}.source_events:JoinSourceEvents", tolerant=True)
 BIN_S = DeclaredStep("BIN_S", "1", f"{_NATIVE}.spectra:BinS")
-BKG_S = DeclaredStep("BKG_S", "4", f"{_NATIVE}.spectra:BkgS")
-SPE = DeclaredStep("SPE", "4", f"{_NATIVE}.spectra:Spe")
+BKG_S = DeclaredStep("BKG_S", "5", f"{_NATIVE}.spectra:BkgS")
+SPE = DeclaredStep("SPE", "5", f"{_NATIVE}.spectra:Spe")
 STATE = DeclaredStep("STATE", "2", f"{_NATIVE}.timing:State")
 QUALITY = DeclaredStep("QUALITY", "7", f"{_NATIVE}.quality:Quality")
 PACK_QUALITY = DeclaredStep("PACK_QUALITY", "2", f"{_NATIVE}.quality:PackQuality", product=True)
-CAL_I = DeclaredStep("CAL_I", "3", f"{_NATIVE}.background_maps:WindowResidual")
+CAL_I = DeclaredStep("CAL_I", "4", f"{_NATIVE}.background_maps:WindowResidual")
 PACK_BACKGROUND = DeclaredStep(
     "PACK_BACKGROUND", "1", f"{_NATIVE}.background_maps:PackBackground", tolerant=True, product=True
 )

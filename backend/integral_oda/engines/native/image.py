@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from integral_oda.arrays import Array
 from integral_oda.engines.native.calibration import decoding_array, detector_maps
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
-from integral_oda.engines.native.field import DetectorEfficiency, live_time_map
+from integral_oda.engines.native.field import DetectorEfficiency, live_time_map, traits_of
 from integral_oda.engines.native.photometry import Photometry
 from integral_oda.engines.native.sources import FieldFit, fit_field
 from integral_oda.engines.storage import load_record, save_record
@@ -88,7 +88,7 @@ class BinI:
         counts = counts_in_band(events, good, band)
         usable = np.asarray(efficiency.usable)
         shadowgram = build_shadowgram(counts, usable, efficiency.thresholds, band, live_time_map(good, dead))
-        shadowgram = replace(shadowgram, traits=np.asarray(events.traits))
+        shadowgram = replace(shadowgram, traits=traits_of(events, efficiency))
         shadowgram = with_ic_files(shadowgram, raw, band)
         if not known:
             return shadowgram

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
-from integral_oda.engines.native.field import DetectorEfficiency, FieldSources, live_time_map
+from integral_oda.engines.native.field import DetectorEfficiency, FieldSources, live_time_map, traits_of
 from integral_oda.engines.native.photometry import support_of
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
@@ -156,7 +156,7 @@ def _plane(
 ) -> DetectorPlane:
     usable = np.asarray(efficiency.usable)
     live = live_time_map(good, dead)
-    counts, traits = np.asarray(cube.counts), np.asarray(events.traits)
+    counts, traits = np.asarray(cube.counts), traits_of(events, efficiency)
     return DetectorPlane(usable, counts, extracted_edges_kev(), efficiency.thresholds, live, traits)
 
 
