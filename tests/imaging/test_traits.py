@@ -32,43 +32,50 @@ def window():
 
 def test_the_mean_rise_time_of_a_pixel_is_told(window):
     pixel, energy, rise, own = window
-    traits = pixel_traits(pixel, energy, rise, None)
+    traits = pixel_traits(pixel, energy, np.full(len(rise), 60), rise)
     active = active_pixels()
+    assert traits.shape == (1, *DETECTOR_SHAPE)
     assert np.corrcoef(traits[0][active], own[active])[0, 1] > 0.9
-    np.testing.assert_allclose(traits[:, active].mean(axis=1), 0, atol=1e-5)
-    np.testing.assert_allclose(traits[:, active].std(axis=1), 1, atol=1e-5)
+    assert traits[0][active].mean() == pytest.approx(0, abs=1e-5)
+    assert traits[0][active].std() == pytest.approx(1, abs=1e-5)
     assert not traits[:, ~active].any()
-
-
-def test_raw_rise_times_are_told_beside_the_corrected_ones(window):
-    pixel, energy, rise, _ = window
-    less, more = (pixel_traits(pixel, energy, rise, raw) for raw in (None, (rise // 2).astype(np.uint8)))
-    assert len(more) == len(less) + 2
 
 
 def test_events_of_an_image_change_no_mean(window):
     """Ten more events at 40 keV in some pixels, a source: nothing is told of them."""
     pixel, energy, rise, _ = window
     lit = np.repeat(np.flatnonzero(active_pixels())[::2], 10)
-    more = (np.append(pixel, lit), np.append(energy, np.full(len(lit), 40.0)), np.append(rise, np.full(len(lit), 30)))
-    np.testing.assert_array_equal(pixel_traits(*more, None), pixel_traits(pixel, energy, rise, None))
+    every, raw = np.append(pixel, lit), np.append(rise, np.full(len(lit), 30, np.uint8))
+    more = pixel_traits(every, np.append(energy, np.full(len(lit), 40.0)), np.full(len(every), 60), raw)
+    np.testing.assert_array_equal(more, traits_of(window))
+
+
+def traits_of(window):
+    pixel, energy, rise, _ = window
+    return pixel_traits(pixel, energy, np.full(len(rise), 60), rise)
+
+
+def test_events_that_are_not_kept_or_not_told_of_tell_nothing(window):
+    pixel, energy, rise, _ = window
+    for corrected, raw in ((np.full(len(rise), 130), rise), (np.full(len(rise), 60), None)):
+        assert pixel_traits(pixel, energy, corrected, raw).shape == (0, *DETECTOR_SHAPE)
 
 
 def test_few_events_tell_nothing(window):
     pixel, energy, rise, _ = window
-    assert pixel_traits(pixel[::40], energy[::40], rise[::40], None).shape == (0, *DETECTOR_SHAPE)
+    few = pixel_traits(pixel[::40], energy[::40], rise[::40], rise[::40])
+    assert few.shape == (0, *DETECTOR_SHAPE)
 
 
 def test_pixels_that_are_all_alike_have_no_trait():
     pixel = np.repeat(np.flatnonzero(active_pixels()), 30)
-    ones = np.ones(len(pixel))
-    assert not len(pixel_traits(pixel, 150.0 * ones, (60 * ones).astype(np.uint8), None))
+    rise = np.full(len(pixel), 60, np.uint8)
+    assert not len(pixel_traits(pixel, np.full(len(pixel), 150.0), rise, rise))
 
 
 def test_structure_that_follows_a_trait_is_no_noise(window):
     """A tenth more or less counts where rise times are long: the scatter is Poisson's, a source's flux right."""
-    pixel, energy, rise, own = window
-    traits = pixel_traits(pixel, energy, rise, None)
+    own, traits = window[3], traits_of(window)
     rng = np.random.default_rng(6)
     active = active_pixels()
     place, flux, live = (0.02, -0.03), 30.0, np.where(active, 2000.0, 0.0)
@@ -104,7 +111,7 @@ def test_a_source_whose_own_events_rise_faster_keeps_its_flux():
     rise = rng.normal(60, 15, len(every)) + own.ravel()[every]
     rise[len(pixel) :] -= 10
     energy = np.exp(rng.uniform(np.log(110), np.log(900), len(every)))
-    traits = pixel_traits(every, energy, np.clip(rise, 1, 116).astype(np.uint8), None)
+    traits = pixel_traits(every, energy, np.full(len(every), 60), np.clip(rise, 1, 116).astype(np.uint8))
     efficiency, live = active * 0.7, np.where(active, 2000.0, 0.0)
     shadow = pif * shadowgram_of_efficiency(np.zeros(DETECTOR_SHAPE), efficiency, 2000 / 0.7, live).source_response
     counts = rng.poisson(active * 40.0 * (1 + 0.06 * own / 5) + flux * shadow).astype(float)
@@ -119,7 +126,6 @@ def test_a_source_whose_own_events_rise_faster_keeps_its_flux():
 
 
 def test_a_source_that_does_not_show_leaves_the_traits_alone(window):
-    pixel, energy, rise, _ = window
-    traits, active = pixel_traits(pixel, energy, rise, None), active_pixels()
+    traits, active = traits_of(window), active_pixels()
     np.testing.assert_array_equal(free_of_sources(traits, pixel_illumination(0.05, 0.05)[None], active), traits)
     np.testing.assert_array_equal(free_of_sources(traits, np.zeros((0, *DETECTOR_SHAPE)), active), traits)

@@ -2,8 +2,9 @@
 
 Charges drift for longer in a pixel that collects them worse, and a rise time that is told wrong spoils the energy
 that is corrected with it. So pixels whose rise times are unusual count more or less than their neighbours in every
-band up to 100 keV. How far is not known beforehand and is fitted to each band. The traits themselves are of events
-above 110 keV and of those that are never kept; means and shares do not depend on how many events there are.
+band up to 100 keV. How far is not known beforehand and is fitted to each band. Means do not depend on how many events
+there are, so that nothing of a band's own counts comes in. Further traits of the same kind (spread, share of very short
+and of very long rise times) tell hardly more than the mean does.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ LOWEST_KEV = 110.0
 """Structure of single pixels is seen up to here, and most sources have few events above."""
 LONGEST_RISE_TIME = 116
 """The longest corrected rise time that OSA keeps."""
-_SHORT_RISE_TIME = 40
 _GROUPS_AN_E_FOLD, _MOST_GROUPS, _MOST_VALUES = 12, 30, 256
 _OUTLIERS = (0.5, 99.5)
 """Percentiles that values are kept between: a few strange pixels would set the scale."""
@@ -38,12 +38,9 @@ Numbers = NDArray[np.integer[Any]]
 
 
 def pixel_traits(
-    pixel: Numbers,
-    energy_kev: NDArray[np.floating[Any]],
-    rise_time: Numbers,
-    raw_rise_time: Numbers | None,
+    pixel: Numbers, energy_kev: NDArray[np.floating[Any]], rise_time: Numbers, raw_rise_time: Numbers | None
 ) -> NDArray[np.float32]:
-    """Traits of the pixels, from all events of a window.
+    """Traits of the pixels, from all events of a window: their mean raw rise time.
 
     Parameters
     ----------
@@ -57,26 +54,18 @@ def pixel_traits(
     Returns
     -------
     ndarray
-        ``(n_traits, 134, 130)``, each of mean 0 and standard deviation 1 over the active pixels: mean and spread of the
-        rise times above 110 keV against those of the same energy, share of short ones, number of events too long to be
-        kept (logarithm and its square) and of those without energy. None where the events are too few.
+        ``(1, 134, 130)`` mean rise time above 110 keV against that of the same energy, of mean 0 and standard deviation
+        1 over the active pixels; ``(0, 134, 130)`` where it is not told or the events are too few.
     """
+    nothing = np.zeros((0, *DETECTOR_SHAPE), np.float32)
+    if raw_rise_time is None:
+        return nothing
     hard = np.flatnonzero((energy_kev >= LOWEST_KEV) & (rise_time <= LONGEST_RISE_TIME))
     if len(hard) < _FEWEST_EVENTS * active_pixels().sum():
-        return np.zeros((0, *DETECTOR_SHAPE), np.float32)
-    where, energy = pixel[hard].astype(np.intp), _energy_group(energy_kev[hard])
-    number = np.bincount(where, minlength=_N_PIXELS)
-    planes = []
-    for values in (rise_time, raw_rise_time):
-        if values is not None:
-            planes += _mean_and_spread(where, number, energy, values[hard])
-    short = np.bincount(where[rise_time[hard] < _SHORT_RISE_TIME], minlength=_N_PIXELS)
-    valid, late = energy_kev > 0, rise_time > LONGEST_RISE_TIME
-    long = np.log1p(np.bincount(pixel[late & valid], minlength=_N_PIXELS))
-    invalid = np.log1p(np.bincount(pixel[~valid], minlength=_N_PIXELS))
-    planes += [np.log((short + 0.5) / (number + 1.0)), long, long**2, invalid]
-    kept = [plane for plane in map(_normalised, planes) if plane is not None]
-    return np.stack(kept).astype(np.float32) if kept else np.zeros((0, *DETECTOR_SHAPE), np.float32)
+        return nothing
+    mean = _mean_of_pixels(pixel[hard].astype(np.intp), _energy_group(energy_kev[hard]), raw_rise_time[hard])
+    plane = _normalised(mean)
+    return nothing if plane is None else plane[None].astype(np.float32)
 
 
 def free_of_sources(traits: NDArray[np.float32], pifs: Array, usable: NDArray[np.bool_]) -> Array:
@@ -112,24 +101,18 @@ def _energy_group(energy_kev: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
     return np.minimum(steps, _MOST_GROUPS - 1).astype(np.int32)
 
 
-def _mean_and_spread(pixel: Numbers, number: Numbers, energy: Numbers, values: Numbers) -> list[Array]:
-    """Mean of each pixel against that of the energy, drawn to 0 where events are few, and root mean square.
-
-    ``(17420,)`` each.
-    """
+def _mean_of_pixels(pixel: Numbers, energy: Numbers, values: Numbers) -> Array:
+    """Mean of each pixel against that of the energy, drawn to 0 where events are few; ``(17420,)``."""
     place = energy * np.int32(_MOST_VALUES) + values
     counts = np.bincount(place, minlength=_MOST_GROUPS * _MOST_VALUES).reshape(_MOST_GROUPS, _MOST_VALUES)
     value = np.arange(_MOST_VALUES)
     difference = value - (counts @ value / np.maximum(counts.sum(axis=1), 1))[:, None]
     variance = float((counts * difference**2).sum() / counts.sum())
-    mean, square = (
-        np.bincount(pixel, of_place.ravel()[place], _N_PIXELS) / np.maximum(number, 1)
-        for of_place in (difference, difference**2)
-    )
+    number = np.bincount(pixel, minlength=_N_PIXELS)
+    mean = np.bincount(pixel, difference.ravel()[place], _N_PIXELS) / np.maximum(number, 1)
     many = number > _FEWEST_EVENTS
     own = float(mean[many].var()) - variance / float(number[many].mean())
-    drawn = mean * number / (number + variance / own) if own > 0 else np.zeros(_N_PIXELS)
-    return [drawn, np.where(many, np.sqrt(square), np.sqrt(square[many].mean()))]
+    return mean * number / (number + variance / own) if own > 0 else np.zeros(_N_PIXELS)
 
 
 def _normalised(values: Array) -> Array | None:

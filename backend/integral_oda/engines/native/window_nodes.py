@@ -34,7 +34,7 @@ __all__ = [
 Position = tuple[str, float, float]
 
 _NATIVE = "integral_oda.engines.native"
-COR = DeclaredStep("COR", "9", f"{_NATIVE}.events:Cor")
+COR = DeclaredStep("COR", "10", f"{_NATIVE}.events:Cor")
 GTI = DeclaredStep("GTI", "2", f"{_NATIVE}.events:Gti")
 DEAD = DeclaredStep("DEAD", "2", f"{_NATIVE}.events:Dead")
 CAT_I = DeclaredStep("CAT_I", "1", f"{_NATIVE}.field:CatI")
