@@ -9,18 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.archive.events import EventList
+from integral_oda.errors import DataError
 from integral_oda.instrument.attitude import MISALIGNMENT, Attitude, Misalignment
 from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.simulation.behaviour import draw_times, mean_rate
-from integral_oda.simulation.events import draw_rise_times, raw_rise_times
+from integral_oda.simulation.events import RISE_TIME_RANGE
 from integral_oda.simulation.recipe import SourceModel
 from integral_oda.simulation.spectra import source_spectrum
 
 __all__ = ["LowThresholds", "inject"]
 
 _SECONDS_A_DAY = 86400.0
+_ALIKE = 300
+"""Rise times are those of one of so many events with less and with more energy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,18 +121,31 @@ def _new_events(
 ) -> EventList:
     n = len(pixel)
     det_z, det_y = np.divmod(pixel, DETECTOR_SHAPE[1])
-    rise_time = draw_rise_times(n, rng)
+    like = _like_events(events, energy, rng)
     return EventList(
         time_ijd=time_ijd,
         energy_kev=energy,
-        rise_time=rise_time,
+        rise_time=events.rise_time[like],
         det_y=det_y.astype(np.uint8),
         det_z=det_z.astype(np.uint8),
         select_flag=np.zeros(n, np.uint8),
         gti_ijd=events.gti_ijd,
         header={**events.header, "SIMULATE": True, "SEED": seed, "INJECTED": n},
-        raw_rise_time=None if events.raw_rise_time is None else raw_rise_times(rise_time),
+        raw_rise_time=None if events.raw_rise_time is None else events.raw_rise_time[like],
     )
+
+
+def _like_events(events: EventList, energy_kev: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Events of the window that have about these energies, one for each: theirs are the rise times."""
+    kept = np.flatnonzero(
+        (events.rise_time >= RISE_TIME_RANGE[0]) & (events.rise_time <= RISE_TIME_RANGE[1]) & (events.energy_kev > 0)
+    )
+    if not len(kept):
+        raise DataError("the window has no event of good rise time and energy to draw rise times from")
+    kept = kept[np.argsort(events.energy_kev[kept], kind="stable")]
+    place = np.searchsorted(events.energy_kev[kept], energy_kev) + rng.integers(-_ALIKE, _ALIKE + 1, len(energy_kev))
+    like: NDArray[np.int64] = kept[np.clip(place, 0, len(kept) - 1)]
+    return like
 
 
 def _revolution(events: EventList) -> int:
