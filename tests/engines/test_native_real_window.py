@@ -19,7 +19,7 @@ from integral_oda.instrument.energy import EnergyBand, neighbour_band
 SCW = "255900280010.001"
 BANDS = (EnergyBand(40.0, 80.0), EnergyBand(28.0, 80.0))
 WORST_NOISE = {BANDS[0]: 1.06, BANDS[1]: 1.20}
-"""Largest noise over null: a percent and a half of each is chance."""
+"""Largest noise over null."""
 
 
 @pytest.fixture(scope="module")
