@@ -129,3 +129,14 @@ def test_a_source_that_does_not_show_leaves_the_traits_alone(window):
     traits, active = traits_of(window), active_pixels()
     np.testing.assert_array_equal(free_of_sources(traits, pixel_illumination(0.05, 0.05)[None], active), traits)
     np.testing.assert_array_equal(free_of_sources(traits, np.zeros((0, *DETECTOR_SHAPE)), active), traits)
+
+
+def test_a_module_that_is_off_and_a_source_that_lights_no_pixel_do_no_harm(window):
+    traits, usable = traits_of(window), active_pixels().copy()
+    usable[:32, :64] = False
+    pif = pixel_illumination(0.05, 0.05)
+    lit_elsewhere = np.where(usable, 0.0, pif)
+    shining = traits + np.float32(0.5) * pif.astype(np.float32)
+    cleaned = free_of_sources(shining, np.stack([pif, lit_elsewhere]), usable)
+    assert np.isfinite(cleaned).all()
+    np.testing.assert_allclose(cleaned[0][usable], traits[0][usable], atol=0.06)

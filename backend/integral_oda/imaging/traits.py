@@ -87,9 +87,9 @@ def free_of_sources(traits: NDArray[np.float32], pifs: Array, usable: NDArray[np
     if not (len(traits) and len(pifs)):
         return np.asarray(traits)
     design = np.column_stack([np.asarray(pifs)[:, usable].T, smooth_surfaces()[usable]])
-    normal = np.linalg.inv(design.T @ design)
+    normal = np.linalg.pinv(design.T @ design, hermitian=True)  # a module that is off has no level
     amplitudes = (normal @ (design.T @ np.asarray(traits)[:, usable].T))[: len(pifs)]
-    errors = np.sqrt(np.diag(normal)[: len(pifs)])
+    errors = np.sqrt(np.maximum(np.diag(normal)[: len(pifs)], 0.0))
     seen = np.where(np.abs(amplitudes) > _SEEN * errors[:, None], amplitudes, 0.0)
     cleaned: Array = traits - np.einsum("st,sij->tij", seen, pifs)
     return cleaned
