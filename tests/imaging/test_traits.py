@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from integral_oda.imaging.shadowgram import shadowgram_of_efficiency
+from integral_oda.imaging.given_plane import plane_of_efficiency, shadowgram_of_plane
 from integral_oda.imaging.structure import Covariance, StructureWidths, fit_widths
 from integral_oda.imaging.traits import free_of_sources, pixel_traits
 from integral_oda.instrument.detector import DETECTOR_SHAPE, active_pixels
@@ -73,6 +73,10 @@ def test_pixels_that_are_all_alike_have_no_trait():
     assert not len(pixel_traits(pixel, np.full(len(pixel), 150.0), rise, rise))
 
 
+def of_efficiency(counts, efficiency, live):
+    return shadowgram_of_plane(plane_of_efficiency(counts, efficiency), 2000 / 0.7, live)
+
+
 def test_structure_that_follows_a_trait_is_no_noise(window):
     """A tenth more or less counts where rise times are long: the scatter is Poisson's, a source's flux right."""
     own, traits = window[3], traits_of(window)
@@ -80,10 +84,10 @@ def test_structure_that_follows_a_trait_is_no_noise(window):
     active = active_pixels()
     place, flux, live = (0.02, -0.03), 30.0, np.where(active, 2000.0, 0.0)
     efficiency = active * 0.7
-    plain = shadowgram_of_efficiency(np.zeros(DETECTOR_SHAPE), efficiency, 2000 / 0.7, live)
+    plain = of_efficiency(np.zeros(DETECTOR_SHAPE), efficiency, live)
     shadow = pixel_illumination(*place) * plain.source_response
     mean = active * 60.0 * (1 + 0.1 * own / 5) + flux * shadow
-    shadowgram = shadowgram_of_efficiency(rng.poisson(np.maximum(mean, 0)).astype(float), efficiency, 2000 / 0.7, live)
+    shadowgram = of_efficiency(rng.poisson(np.maximum(mean, 0)).astype(float), efficiency, live)
     pulls, widths = [], []
     for known in (np.zeros((0, *DETECTOR_SHAPE)), traits):
         one = replace(shadowgram, traits=known)
@@ -113,9 +117,9 @@ def test_a_source_whose_own_events_rise_faster_keeps_its_flux():
     energy = np.exp(rng.uniform(np.log(110), np.log(900), len(every)))
     traits = pixel_traits(every, energy, np.full(len(every), 60), np.clip(rise, 1, 116).astype(np.uint8))
     efficiency, live = active * 0.7, np.where(active, 2000.0, 0.0)
-    shadow = pif * shadowgram_of_efficiency(np.zeros(DETECTOR_SHAPE), efficiency, 2000 / 0.7, live).source_response
+    shadow = pif * of_efficiency(np.zeros(DETECTOR_SHAPE), efficiency, live).source_response
     counts = rng.poisson(active * 40.0 * (1 + 0.06 * own / 5) + flux * shadow).astype(float)
-    shadowgram = shadowgram_of_efficiency(counts, efficiency, 2000 / 0.7, live)
+    shadowgram = of_efficiency(counts, efficiency, live)
     fitted = []
     for known in (np.zeros((0, *DETECTOR_SHAPE)), traits, free_of_sources(traits, pif[None], active)):
         one = replace(shadowgram, traits=known)

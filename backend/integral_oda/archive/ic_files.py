@@ -62,7 +62,8 @@ class BandMaps:
         if not weights.sum() > 0:
             middle = self.bands.mean(axis=1)
             return np.asarray(self.planes[np.abs(np.log(middle / np.sqrt(band.e1_kev * band.e2_kev))).argmin()])
-        return np.tensordot(weights / weights.sum(), self.planes, axes=1)
+        used = weights > 0
+        return np.tensordot(weights[used] / weights.sum(), self.planes[used], axes=1)
 
 
 def read_mask(path: str | Path) -> NDArray[np.int8]:
@@ -122,8 +123,13 @@ def _listed_types(path: Path) -> list[str]:
 
 
 def read_off_axis_maps(path: str | Path) -> BandMaps:
-    """Read the off-axis correction maps (ISGR-EFFI-MOD), ``(n, 400, 400)`` on the grid of a sky image."""
-    return _band_maps(path, "ISGR-EFFI-MOD", SKY_SHAPE)
+    """Read the off-axis correction maps (ISGR-EFFI-MOD), ``(n, 400, 400)`` on the grid of a sky image.
+
+    Of a file without any of that name, as OSA's rebinned ones may be, every image is taken for one.
+    """
+    name = "ISGR-EFFI-MOD"
+    named = any(hdu.name == name for hdu in read_hdus(path) if hdu.header.get("XTENSION") == "IMAGE")
+    return _band_maps(path, name if named else None, SKY_SHAPE)
 
 
 def read_detector_maps(path: str | Path) -> BandMaps:
@@ -138,9 +144,9 @@ def _band_maps(path: str | Path, name: str | None, shape: tuple[int, int]) -> Ba
         if grid.shape != shape:
             raise DataError(f"{path}: a map is {plane.shape}; {shape[0]} x {shape[1]} is needed")
         bands.append((float(header["E_MIN"]), float(header["E_MAX"])))
-        planes.append(np.nan_to_num(np.asarray(grid, dtype=float)))
+        planes.append(np.nan_to_num(np.asarray(grid, dtype=np.float32)))
     order = np.argsort([low for low, _ in bands], kind="stable")
-    return BandMaps(np.array(bands)[order], np.stack(planes)[order])
+    return BandMaps(np.array(bands)[order], np.stack([planes[k] for k in order]))
 
 
 def _images(path: str | Path, name: str | None, most: int | None = None) -> list[tuple[Any, Any]]:

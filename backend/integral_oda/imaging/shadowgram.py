@@ -9,17 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.errors import DataError
 from integral_oda.imaging.efficiency import levelled_response
 from integral_oda.imaging.thresholds import Thresholds
 from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
 
-__all__ = ["Shadowgram", "build_shadowgram", "shadowgram_of_efficiency", "with_detector_maps"]
+__all__ = ["LEAST_VARIANCE", "Shadowgram", "build_shadowgram", "relative_map", "with_detector_maps"]
 
 
-_LEAST_VARIANCE = 1e-2
+LEAST_VARIANCE = 1e-2
 _SAME_SOURCE = np.deg2rad(12 / 60)
 """Directions closer than the width of the point-spread function are those of one source."""
 
@@ -56,6 +55,9 @@ class Shadowgram:
         ``(n_traits, 134, 130)`` shapes beside the smooth ones that the background may take freely, relative to it.
     decoding : ndarray
         ``(233, 233)`` what its sky map is decoded with, as of `match_decoding`; empty for the mask's own contrast.
+    given_pifs, given_tangents : ndarray
+        ``(n, 134, 130)`` pixel illumination factors of sources whose own are not to be computed, and ``(n, 2)`` their
+        tangents.
     """
 
     usable: NDArray[np.bool_]
@@ -76,6 +78,8 @@ class Shadowgram:
     bright_tangents: Array = field(default_factory=lambda: np.zeros((0, 2)))
     traits: Array = field(default_factory=lambda: np.zeros((0, *DETECTOR_SHAPE)))
     decoding: Array = field(default_factory=lambda: np.zeros(0))
+    given_pifs: Array = field(default_factory=lambda: np.zeros((0, *DETECTOR_SHAPE)))
+    given_tangents: Array = field(default_factory=lambda: np.zeros((0, 2)))
 
     def knows(self, tangents: tuple[float, float]) -> bool:
         """Whether a source there is one that the expected counts were made without."""
@@ -97,9 +101,14 @@ class Shadowgram:
         bright = _nearest(self.bright_tangents, tangents)
         return self.efficiency if bright is None else np.asarray(self.bright_efficiency[bright])
 
+    def illumination_at(self, tangents: tuple[float, float], energy_kev: float) -> Array:
+        """Pixel illumination factors of a source in a direction, ``(134, 130)``."""
+        given = _nearest(self.given_tangents, tangents)
+        return pixel_illumination(*tangents, energy_kev=energy_kev) if given is None else self.given_pifs[given]
+
     def shadows(self, places: Sequence[tuple[float, float]], energy_kev: float) -> Array:
         """Counts of usable pixels at unit flux from several directions, ``(n_usable, n_places)``."""
-        columns = [self.flat(pixel_illumination(*p, energy_kev=energy_kev) * self.response_at(p)) for p in places]
+        columns = [self.flat(self.illumination_at(p, energy_kev) * self.response_at(p)) for p in places]
         return np.stack(columns, axis=1) if columns else np.zeros((int(self.usable.sum()), 0))
 
     @property
@@ -135,7 +144,7 @@ def build_shadowgram(
     """
     response = levelled_response(thresholds, band, counts[usable])
     share = live_time[usable] / OPEN_PIXELS
-    variance = np.maximum(response.variance, _LEAST_VARIANCE)
+    variance = np.maximum(response.variance, LEAST_VARIANCE)
     return Shadowgram(
         usable=usable,
         counts=np.where(usable, counts, 0.0),
@@ -151,43 +160,6 @@ def build_shadowgram(
     )
 
 
-def shadowgram_of_efficiency(counts: Array, efficiency: Array, ontime_s: float, live_time: Array) -> Shadowgram:
-    """Shadowgram of a band whose efficiency is known, as OSA's are.
-
-    Parameters
-    ----------
-    counts : ndarray
-        ``(134, 130)`` events in the band.
-    efficiency : ndarray
-        ``(134, 130)`` share of a source's counts in the good time that a pixel registers, dead time included; 0 where
-        it is not used.
-    ontime_s : float
-        Good time.
-    live_time : ndarray
-        ``(134, 130)`` live time of each pixel, s.
-
-    Raises
-    ------
-    DataError
-        If no pixel is used.
-    """
-    usable = (efficiency > 0) & (live_time > 0)
-    if not usable.any():
-        raise DataError("a shadowgram without any pixel of positive efficiency")
-    seen = np.where(usable, efficiency, 0.0)
-    expected = seen * counts[usable].sum() / seen.sum()
-    return Shadowgram(
-        usable=usable,
-        counts=np.where(usable, counts, 0.0),
-        expected=expected,
-        source_response=seen * ontime_s / OPEN_PIXELS,
-        background_response=expected,
-        variance=np.where(usable, np.maximum(expected, _LEAST_VARIANCE), 0.0),
-        efficiency=seen * ontime_s / np.where(usable, live_time, 1.0),
-        live_time_s=float(live_time[usable].mean()),
-    )
-
-
 def with_detector_maps(shadowgram: Shadowgram, uniformity: Array | None, background: Array | None) -> Shadowgram:
     """The same shadowgram with known shapes of the detector plane.
 
@@ -198,13 +170,13 @@ def with_detector_maps(shadowgram: Shadowgram, uniformity: Array | None, backgro
         ``(134, 130)`` response of each pixel, which multiplies sources and background, and shape of the background
         alone; only their shape counts, both are taken relative to their mean over the usable pixels.
     """
-    response, shape = (_relative(plane, shadowgram.usable) for plane in (uniformity, background))
+    response, shape = (relative_map(plane, shadowgram.usable) for plane in (uniformity, background))
     of_background = response * shape
     return replace(
         shadowgram,
         expected=shadowgram.expected * of_background,
         background_response=shadowgram.background_response * of_background,
-        variance=np.where(shadowgram.usable, np.maximum(shadowgram.variance * of_background, _LEAST_VARIANCE), 0.0),
+        variance=np.where(shadowgram.usable, np.maximum(shadowgram.variance * of_background, LEAST_VARIANCE), 0.0),
         source_response=shadowgram.source_response * response,
         efficiency=shadowgram.efficiency * response,
         bright_response=shadowgram.bright_response * response,
@@ -212,7 +184,7 @@ def with_detector_maps(shadowgram: Shadowgram, uniformity: Array | None, backgro
     )
 
 
-def _relative(plane: Array | None, usable: NDArray[np.bool_]) -> Array:
+def relative_map(plane: Array | None, usable: NDArray[np.bool_]) -> Array:
     """A map over its mean; 1 for pixels of which it says nothing."""
     if plane is None:
         return np.ones(DETECTOR_SHAPE)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +34,14 @@ from integral_oda.instrument.response import CRAB_INDEX, effective_area_cm2
 __all__ = [
     "BandStructure",
     "ChannelFit",
+    "ChannelPlanes",
     "DetectorPlane",
     "IlluminationTable",
     "fit_channels",
     "fit_structure",
-    "lowest_extracted_kev",
     "no_structure",
     "plain_significance",
+    "power_law_counts",
 ]
 
 _LEAST_VARIANCE = 1e-3
@@ -50,6 +52,38 @@ _RIDGE = 1e-12
 _MOVING = 1e-3
 """Change of the counts with the thresholds, 1/keV, from which on a channel is fitted together with others."""
 _LARGEST_STRUCTURE = 0.5
+
+
+class ChannelPlanes(Protocol):
+    """Counts of the usable pixels in adjoining channels, however their answers are known; see `DetectorPlane`."""
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Pixels that are used, ``(134, 130)``."""
+
+    @property
+    def counts(self) -> NDArray[Any]:
+        """Counts, ``(n_pixels, n_channels)``."""
+
+    @property
+    def edges_kev(self) -> Array:
+        """Edges of the channels."""
+
+    @property
+    def live_time(self) -> Array:
+        """Live time of each pixel, ``(134, 130)`` s."""
+
+    def shadowgram(self, channels: slice) -> Shadowgram:
+        """Shadowgram of some adjoining channels."""
+
+    def band(self, channels: slice) -> EnergyBand:
+        """Energies of some adjoining channels."""
+
+    def model(self) -> ChannelModel:
+        """What every pixel should count in each channel."""
+
+    def lowest_kev(self) -> float:
+        """Energy below which nothing is extracted."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +122,14 @@ class DetectorPlane:
     def band(self, channels: slice) -> EnergyBand:
         """Energies of some adjoining channels."""
         return EnergyBand(float(self.edges_kev[channels.start]), float(self.edges_kev[channels.stop]))
+
+    def model(self) -> ChannelModel:
+        """What every pixel should count in each channel."""
+        return channel_model(self.thresholds, self.edges_kev)
+
+    def lowest_kev(self) -> float:
+        """Energy below which thresholds leave nothing to extract."""
+        return lowest_threshold_kev(self.thresholds)
 
 
 class IlluminationTable:
@@ -172,13 +214,13 @@ class ChannelFit:
 
 
 def fit_structure(
-    plane: DetectorPlane, channels: slice, illumination: IlluminationTable, known: Template | None = None
+    plane: ChannelPlanes, channels: slice, illumination: IlluminationTable, known: Template | None = None
 ) -> BandStructure:
     """Fit sources and structure of the background in a broad band together.
 
     Parameters
     ----------
-    plane : DetectorPlane
+    plane : ChannelPlanes
     channels : slice
         Of the band.
     illumination : IlluminationTable
@@ -202,18 +244,13 @@ def fit_structure(
     return BandStructure(channels.start, channels.stop, relative, fluxes, shared)
 
 
-def no_structure(plane: DetectorPlane, channels: slice, n_sources: int) -> BandStructure:
+def no_structure(plane: ChannelPlanes, channels: slice, n_sources: int) -> BandStructure:
     """What stands for the structure of a band that nothing is extracted from."""
     nothing = np.zeros(n_sources)
     return BandStructure(channels.start, channels.stop, np.zeros(plane.counts.shape[0]), nothing, nothing)
 
 
-def lowest_extracted_kev(plane: DetectorPlane) -> float:
-    """Energy below which thresholds leave nothing to extract."""
-    return lowest_threshold_kev(plane.thresholds)
-
-
-def plain_significance(plane: DetectorPlane, channels: slice, illumination: IlluminationTable) -> Array:
+def plain_significance(plane: ChannelPlanes, channels: slice, illumination: IlluminationTable) -> Array:
     """Significance of each source in a band if the background were smooth, ``(n_sources,)``."""
     shadowgram = plane.shadowgram(channels)
     design = illumination.shadows(shadowgram, _mean_energy(plane.band(channels)))
@@ -239,13 +276,13 @@ def _mean_energy(band: EnergyBand) -> float:
 
 
 def fit_channels(
-    plane: DetectorPlane, structures: Sequence[BandStructure], illumination: IlluminationTable
+    plane: ChannelPlanes, structures: Sequence[BandStructure], illumination: IlluminationTable
 ) -> ChannelFit:
     """Fit all sources and the level of the background in every channel.
 
     Parameters
     ----------
-    plane : DetectorPlane
+    plane : ChannelPlanes
     structures : sequence of BandStructure
         Of bands that together hold all channels.
     illumination : IlluminationTable
@@ -257,9 +294,9 @@ def fit_channels(
     variance of the thresholds, a source adds (1 - s V s'/D) S f to r: the score S'r/D and the normal matrix
     S'(1/D - (s/D) V (s/D)')S give the fluxes of all those channels together, without any guess of their spectrum.
     """
-    cells = _Cells(plane, channel_model(plane.thresholds, plane.edges_kev), structures, illumination)
+    cells = _Cells(plane, plane.model(), structures, illumination)
     fit = _EmptyFit(len(structures[0].fluxes), structures)
-    extracted = np.flatnonzero(plane.edges_kev[:-1] >= lowest_extracted_kev(plane))
+    extracted = np.flatnonzero(plane.edges_kev[:-1] >= plane.lowest_kev())
     slope, background = (a[:, extracted] for a in (cells.model.slope, cells.model.background))
     moves = np.abs(slope).sum(axis=0) > _MOVING * background.sum(axis=0)
     moving = extracted[moves]
@@ -276,7 +313,7 @@ class _Cells:
 
     def __init__(
         self,
-        plane: DetectorPlane,
+        plane: ChannelPlanes,
         model: ChannelModel,
         structures: Sequence[BandStructure],
         illumination: IlluminationTable,
@@ -397,7 +434,7 @@ class _EmptyFit:
             for source, variance in enumerate(structure.shared_variance):
                 self.covariance[source][inside, inside] += variance * np.outer(ratio, ratio)
 
-    def done(self, plane: DetectorPlane, cells: _Cells) -> ChannelFit:
+    def done(self, plane: ChannelPlanes, cells: _Cells) -> ChannelFit:
         """The fit, with the background's rate."""
         relative = np.stack([cells.relative(c) for c in range(len(self.level))], axis=1)
         counts = (cells.model.background * (1 + self.level + relative)).sum(axis=0)
@@ -414,14 +451,14 @@ def _places(edges_kev: Array, structures: Sequence[BandStructure]) -> Array:
 
 def _power_law_shares(edges_kev: Array, structures: Sequence[BandStructure]) -> Array:
     """Share of each channel in the counts of its band for a power law, ``(n_channels,)``."""
-    counts = _power_law_counts(edges_kev)
+    counts = power_law_counts(edges_kev)
     shares = np.empty_like(counts)
     for s in structures:
         shares[s.first : s.stop] = counts[s.first : s.stop] / counts[s.first : s.stop].sum()
     return shares
 
 
-def _power_law_counts(edges_kev: Array) -> Array:
+def power_law_counts(edges_kev: Array) -> Array:
     """Counts of a power law in the channels, in any unit; ``(n_channels,)``."""
     energy = (edges_kev[1:] + edges_kev[:-1]) / 2
     return effective_area_cm2(energy) * energy**-CRAB_INDEX * np.diff(edges_kev)

@@ -35,6 +35,7 @@ __all__ = [
     "OnlyThese",
     "TimeSelection",
     "background_graph",
+    "band_shadowgram",
     "gathered_images",
     "gathered_light_curves",
     "image_graph",
@@ -232,12 +233,12 @@ def quality_graph(
 
 def _all_bands(scw: str, base: WindowNodes, bands: Sequence[EnergyBand]) -> list[Node]:
     """Inputs of what looks at several bands: events, field, then shadowgrams, then the widths of their structure."""
-    binned = [_binned(scw, base, b) for b in bands]
+    binned = [band_shadowgram(scw, base, b) for b in bands]
     widths = [native_node(BKG_I, scw, {"band": list(b)}, [s, base.field]) for s, b in zip(binned, bands, strict=True)]
     return [*base.events, base.field, *binned, *widths]
 
 
-def _binned(scw: str, base: WindowNodes, band: EnergyBand) -> Node:
+def band_shadowgram(scw: str, base: WindowNodes, band: EnergyBand) -> Node:
     """Shadowgram of a band, with the structure that a neighbouring band and other windows show."""
     if base.shadowgram is not None:
         return base.shadowgram(band)
@@ -398,6 +399,9 @@ def spectrum_graph(
     spectra = []
     for scw in windows:
         base = made(scw) if made else _selected_nodes(archive, scw, extra, time, RATE_BAND, background)
+        if base.spectra is not None:
+            spectra.append(base.spectra(source))
+            continue
         cube = native_node(BIN_S, scw, {}, base.events)
         known = _known_structure(scw, base, bands_of_maps(background)) if background else []
         structure = native_node(BKG_S, scw, asked, [*base.events, base.field, cube, *known])
@@ -441,7 +445,9 @@ def mosaic_spectrum_graph(
 
 
 def _light_curve_node(step: DeclaredStep, archive: Archive, scw: str, base: WindowNodes, curves: Curves) -> Node:
-    shadowgrams = [_binned(scw, base, b) for b in curves.bands]
+    if base.light_curve is not None and step is LCR:
+        return base.light_curve(curves.parameters)
+    shadowgrams = [band_shadowgram(scw, base, b) for b in curves.bands]
     widths = [
         native_node(BKG_I, scw, {"band": list(b)}, [s, base.field])
         for s, b in zip(shadowgrams, curves.bands, strict=True)

@@ -27,7 +27,6 @@ from integral_oda.imaging.uniformity import NULL_DRAWS, Template, apply_template
 from integral_oda.instrument.attitude import Attitude, tangents_to_pixel
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_PIXELS, OPEN_PIXELS
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.instrument.pif import pixel_illumination
 from integral_oda.instrument.transmission import SupportTransmission
 from integral_oda.products.sky_image import SkyImage
 from integral_oda.products.source_list import Source
@@ -331,7 +330,7 @@ def _null_residuals(fit: FieldFit, k: int, null: NullDraws, residual: Array) -> 
     for place, flux in zip(fit.places, fit.fluxes[k], strict=True):
         if shadowgram.is_bright(place):
             continue
-        counts += flux * pixel_illumination(*place, energy_kev=energy)[shadowgram.usable]
+        counts += flux * shadowgram.flat(shadowgram.illumination_at(place, energy))
     counts *= shadowgram.live_time_s / OPEN_PIXELS
     design = model.design(fit.places)
     generator = np.random.default_rng(NULL_SEED)

@@ -25,17 +25,29 @@ from integral_oda.instrument.response import osa_channel_edges_kev
 from integral_oda.spectra.extraction import (
     BandStructure,
     ChannelFit,
+    ChannelPlanes,
     DetectorPlane,
     IlluminationTable,
     fit_channels,
     fit_structure,
-    lowest_extracted_kev,
     no_structure,
     plain_significance,
 )
 from integral_oda.timing.good_time import DAY_S
 
-__all__ = ["BinS", "BkgS", "DetectorCube", "FieldStructure", "Spe", "WindowSpectra", "extracted_edges_kev"]
+__all__ = [
+    "BinS",
+    "BkgS",
+    "DetectorCube",
+    "FieldStructure",
+    "Spe",
+    "WindowSpectra",
+    "extracted_edges_kev",
+    "field_structure",
+    "fit_structured",
+    "spectrum_keywords",
+    "window_spectra",
+]
 
 STRUCTURE_EDGES_KEV = (15.0, 20.0, 28.0, 41.0, 60.5, 99.5, 139.5, 201.0, 502.0, 1000.0)
 """Broad bands in which the structure of the background is fitted."""
@@ -129,18 +141,7 @@ class BkgS:
         """Fit all sources first; where one is asked for, once more without those that do not show."""
         events, good, dead, efficiency, field, cube, *known = inputs
         plane = _plane(events, good, dead, efficiency, cube)
-        asked = parameters.get("source")
-        field = _with_asked(field, asked, Attitude.from_keywords(events.header))
-        field = _chosen(field, [_lights(t, plane.usable) for t in field.tangents])
-        if asked is not None and asked[0] not in field.names:
-            raise DataError(f"{asked[0]} does not light the detector in this science window")
-        if not field.names:
-            raise DataError(f"science window {events.header.get('SWID', '')}: no source lights the detector")
-        if asked is not None:
-            significances = _significances(plane, field)
-            pairs = zip(field.names, significances, strict=True)
-            field = _chosen(field, [name == asked[0] or s >= FITTED_SIGNIFICANCE for name, s in pairs])
-        return _fitted(plane, field, known)
+        return field_structure(plane, field, events.header, parameters.get("source"), known)
 
     def save(self, value: FieldStructure, folder: Path) -> None:
         """Write the maps."""
@@ -158,6 +159,43 @@ def _plane(
     live = live_time_map(good, dead)
     counts, traits = np.asarray(cube.counts), traits_of(events, efficiency)
     return DetectorPlane(usable, counts, extracted_edges_kev(), efficiency.thresholds, live, traits)
+
+
+def field_structure(
+    plane: ChannelPlanes,
+    field: FieldSources,
+    header: Mapping[str, Any],
+    asked: Sequence[Any] | None,
+    known: Sequence[Template] = (),
+) -> FieldStructure:
+    """Structure of the background beside the sources of a field that show, and the one asked for.
+
+    Parameters
+    ----------
+    plane : ChannelPlanes
+    field : FieldSources
+    header : mapping
+        Of the window.
+    asked : sequence or None
+        Name, RA, Dec (degrees) of the one source wanted; every one of the field if None.
+    known : sequence of Template
+        Structure that other windows show.
+
+    Raises
+    ------
+    DataError
+        If the source asked for does not light the detector, or none does.
+    """
+    field = _with_asked(field, asked, Attitude.from_keywords(header))
+    field = _chosen(field, [_lights(t, plane.usable) for t in field.tangents])
+    if asked is not None and asked[0] not in field.names:
+        raise DataError(f"{asked[0]} does not light the detector in this science window")
+    if not field.names:
+        raise DataError(f"science window {header.get('SWID', '')}: no source lights the detector")
+    if asked is not None:
+        pairs = zip(field.names, _significances(plane, field), strict=True)
+        field = _chosen(field, [name == asked[0] or s >= FITTED_SIGNIFICANCE for name, s in pairs])
+    return _fitted(plane, field, known)
 
 
 def _with_asked(field: FieldSources, asked: Sequence[Any] | None, attitude: Attitude) -> FieldSources:
@@ -197,7 +235,7 @@ def _cuts(edges_kev: Array) -> list[int]:
     return [*cuts[:-1], len(edges_kev) - 1]
 
 
-def _significances(plane: DetectorPlane, field: FieldSources) -> Array:
+def _significances(plane: ChannelPlanes, field: FieldSources) -> Array:
     """Highest significance of each source in the bands probed, the structure left aside; ``(n_sources,)``."""
     table = _illumination(field.tangents, plane.usable)
     bands = [slice(*np.searchsorted(plane.edges_kev, band).tolist()) for band in PROBED_KEV]
@@ -214,10 +252,10 @@ def _nearest(known: Sequence[Template], band: EnergyBand) -> Template | None:
     return nearest if nearest is not None and apart(nearest) < _SAME_STRUCTURE else None
 
 
-def _fitted(plane: DetectorPlane, field: FieldSources, known: Sequence[Template]) -> FieldStructure:
+def _fitted(plane: ChannelPlanes, field: FieldSources, known: Sequence[Template]) -> FieldStructure:
     """Structure of all bands, with what is known of it; none where no channel of the band is extracted."""
     table = _illumination(field.tangents, plane.usable)
-    lowest = lowest_extracted_kev(plane)
+    lowest = plane.lowest_kev()
     cuts = _cuts(plane.edges_kev)
     bands = []
     for a, b in pairwise(cuts):
@@ -276,12 +314,8 @@ class Spe:
         """Fit every channel."""
         events, good, dead, efficiency, structure, cube = inputs
         plane = _plane(events, good, dead, efficiency, cube)
-        tangents = list(zip(structure.tangent_y, structure.tangent_z, strict=True))
-        fit = fit_channels(plane, structure.bands, _illumination(tangents, plane.usable))
-        asked = parameters.get("source")
-        wanted = [k for k, name in enumerate(structure.names) if asked is None or name == asked[0]]
-        spectra = _window_spectra(structure, fit, wanted, _keywords(events, good, dead))
-        return _through_support(spectra, [tangents[k] for k in wanted], raw) if "ic_effi" in raw else spectra
+        fit = fit_structured(plane, structure)
+        return window_spectra(structure, fit, parameters.get("source"), spectrum_keywords(events, good, dead), raw)
 
     def save(self, value: WindowSpectra, folder: Path) -> None:
         """Write fluxes and covariance."""
@@ -292,19 +326,33 @@ class Spe:
         return load_record(WindowSpectra, folder)
 
 
-def _window_spectra(
-    structure: FieldStructure, fit: ChannelFit, wanted: Sequence[int], keywords: dict[str, Any]
+def fit_structured(plane: ChannelPlanes, structure: FieldStructure) -> ChannelFit:
+    """Fluxes of all sources of a structure in every channel."""
+    tangents = list(zip(structure.tangent_y, structure.tangent_z, strict=True))
+    return fit_channels(plane, structure.bands, _illumination(tangents, plane.usable))
+
+
+def window_spectra(
+    structure: FieldStructure,
+    fit: ChannelFit,
+    asked: Sequence[Any] | None,
+    keywords: dict[str, Any],
+    raw: Mapping[str, Path],
 ) -> WindowSpectra:
-    return WindowSpectra(
+    """Spectra of the source asked for, or of all, corrected for the mask's support where there are off-axis maps."""
+    wanted = [k for k, name in enumerate(structure.names) if asked is None or name == asked[0]]
+    spectra = WindowSpectra(
         names=[structure.names[k] for k in wanted],
         ra_deg=[structure.ra_deg[k] for k in wanted],
         dec_deg=[structure.dec_deg[k] for k in wanted],
-        flux=fit.flux[list(wanted)],
-        covariance=fit.covariance[list(wanted)].astype(np.float32),
+        flux=fit.flux[wanted],
+        covariance=fit.covariance[wanted].astype(np.float32),
         background=fit.background,
         efficiency=fit.efficiency,
         keywords=keywords,
     )
+    places = [(structure.tangent_y[k], structure.tangent_z[k]) for k in wanted]
+    return _through_support(spectra, places, raw) if "ic_effi" in raw else spectra
 
 
 def _through_support(
@@ -318,7 +366,8 @@ def _through_support(
     return replace(spectra, flux=spectra.flux / share, covariance=covariance.astype(np.float32))
 
 
-def _keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime) -> dict[str, Any]:
+def spectrum_keywords(events: SelectedEvents, good: GoodTime, dead: DeadTime) -> dict[str, Any]:
+    """Keywords that the spectra of a window carry."""
     carried = {key: value for key, value in events.header.items() if not key.endswith(("_SCX", "_SCZ"))}
     intervals = np.asarray(good.intervals_ijd)
     return {

@@ -35,9 +35,20 @@ from integral_oda.products.light_curve import (
 from integral_oda.timing.binning import block_edges, fixed_edges, good_time_per_bin, silences, touches
 from integral_oda.timing.good_time import DAY_S, gaps, union
 from integral_oda.timing.intervals import FEW_COUNTS, LEVELS, poisson_intervals
-from integral_oda.timing.light_curve import BinnedRates, fit_bins
+from integral_oda.timing.light_curve import BinnedRates, PartialPlane, fit_bins
 
-__all__ = ["JoinLcr", "Lcr", "State", "load_light_curves", "save_light_curves", "window_keywords"]
+__all__ = [
+    "BinnedCounts",
+    "JoinLcr",
+    "Lcr",
+    "State",
+    "Window",
+    "fit_counts",
+    "load_light_curves",
+    "save_light_curves",
+    "through_support",
+    "window_keywords",
+]
 
 _TOUCHING_S = 1e-3
 _CURVES_FILE = "curves.json"
@@ -88,9 +99,7 @@ class Lcr:
             fit = WindowFit(shadowgram, widths, field, band, asked, attitude, live_time_map(good, dead))
             edges = _edges(window, fit, parameters["bins"]) if edges is None else edges
             curves += fit_window(window, fit, edges)
-        if "ic_effi" in raw:
-            support = dict(zip(bands, support_of(raw, bands), strict=True))
-            curves = [_through(support[curve.band], curve, attitude) for curve in curves]
+        curves = through_support(curves, raw, attitude)
         if parameters.get("barycentre"):
             curves = [at_barycentre(curve, raw.get("orbit"), events.header) for curve in curves]
         return curves
@@ -102,6 +111,15 @@ class Lcr:
     def load(self, folder: Path) -> list[LightCurve]:
         """Read the curves."""
         return load_light_curves(folder)
+
+
+def through_support(curves: Sequence[LightCurve], raw: Mapping[str, Path], attitude: Attitude) -> list[LightCurve]:
+    """Light curves corrected for what the mask's support takes; as they are without off-axis maps."""
+    if "ic_effi" not in raw:
+        return list(curves)
+    bands = list(dict.fromkeys(curve.band for curve in curves))
+    support = dict(zip(bands, support_of(raw, bands), strict=True))
+    return [_through(support[curve.band], curve, attitude) for curve in curves]
 
 
 def _through(support: SupportTransmission, curve: LightCurve, attitude: Attitude) -> LightCurve:
@@ -243,6 +261,30 @@ def _one_behind_another(pieces: Sequence[LightCurve]) -> LightCurve:
     return replace(pieces[0], **columns)
 
 
+@dataclass(frozen=True)
+class BinnedCounts:
+    """Events of a band in time bins, one entry an event unless said otherwise.
+
+    Attributes
+    ----------
+    bins, pixel : ndarray
+        ``(n_events,)`` number of the bin, and of the pixel among those used.
+    relative : ndarray
+        ``(n_events,)`` live time of its pixel in its bin over the bin's.
+    good_s, live_s : ndarray
+        ``(n_bins,)`` good time and mean live time.
+    partial : PartialPlane or None
+        Which modules were on in which bins, where not all of them were.
+    """
+
+    bins: IntArray
+    pixel: IntArray
+    relative: Array
+    good_s: Array
+    live_s: Array
+    partial: PartialPlane | None
+
+
 def _fit_some_bins(window: Window, fit: WindowFit, edges: Array) -> list[LightCurve]:
     good_s = good_time_per_bin(edges, window.intervals)
     fraction = live_in_bins(window.events, window.good, window.dead, edges)
@@ -252,11 +294,19 @@ def _fit_some_bins(window: Window, fit: WindowFit, edges: Array) -> list[LightCu
     inside = (bins >= 0) & (bins < len(good_s))
     bins, pixel, module = bins[inside], chosen.pixel[inside], chosen.module[inside]
     relative = (fraction / np.maximum(mean, 1e-9))[module, bins]
-    live_s = good_s * mean
-    binned = fit_bins(fit.estimator, bins, pixel, live_s, relative, fit.wanted, modules_on(window.events, fit, edges))
-    binned = _with_few_counts(fit, binned, bins, pixel, live_s)
-    flag = _flags(window, edges, binned.counts, mean)
-    return [_curve(window, fit, binned, k, edges, good_s, live_s, flag) for k in range(len(fit.wanted))]
+    partial = modules_on(window.events, fit, edges)
+    return fit_counts(window, fit, edges, BinnedCounts(bins, pixel, relative, good_s, good_s * mean, partial))
+
+
+def fit_counts(window: Window, fit: WindowFit, edges: Array, counts: BinnedCounts) -> list[LightCurve]:
+    """Light curves of the wanted sources of a fit from the events of its bins, between the edges (IJD)."""
+    binned = fit_bins(
+        fit.estimator, counts.bins, counts.pixel, counts.live_s, counts.relative, fit.wanted, counts.partial
+    )
+    binned = _with_few_counts(fit, binned, counts.bins, counts.pixel, counts.live_s)
+    live = np.divide(counts.live_s, counts.good_s, out=np.zeros(len(counts.good_s)), where=counts.good_s > 0)
+    flag = _flags(window, edges, binned.counts, live)
+    return [_curve(window, fit, binned, k, edges, counts.good_s, counts.live_s, flag) for k in range(len(fit.wanted))]
 
 
 def _with_few_counts(

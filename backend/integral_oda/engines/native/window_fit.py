@@ -84,7 +84,7 @@ class WindowFit:
         gradients = bright_gradients([places[k] for k in bright], energy)[shadowgram.usable]
         self.pifs = np.zeros(design.shape)
         for k, place in enumerate(places):
-            self.pifs[:, k] = pixel_illumination(*place, energy_kev=energy)[shadowgram.usable]
+            self.pifs[:, k] = shadowgram.flat(shadowgram.illumination_at(place, energy))
         self._efficiencies = _columns([shadowgram.flat(shadowgram.efficiency_at(p)) for p in places], len(design))
         self._fit(covariance, design, gradients, [places[k] for k in bright.repeat(2)], shadowgram.flat(live_time))
 

@@ -63,6 +63,10 @@ class WindowNodes:
         Node of a band's shadowgram, where another engine makes it.
     imaging : DeclaredStep or None
         Step of the image, where the shadowgrams are another engine's.
+    spectra : callable or None
+        Node of the spectra of the source asked for (None for all), where they are made of another engine's shadowgrams.
+    light_curve : callable or None
+        Node of the light curves with some parameters of the step LCR, likewise.
     """
 
     events: list[Node]
@@ -71,6 +75,8 @@ class WindowNodes:
     background: Path | None = None
     shadowgram: Callable[[EnergyBand], Node] | None = None
     imaging: DeclaredStep | None = None
+    spectra: Callable[[Position | None], Node] | None = None
+    light_curve: Callable[[Mapping[str, Any]], Node] | None = None
 
 
 def plain_window(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -11,7 +11,6 @@ from typing import Any
 
 from integral_oda.archive.tree import Archive
 from integral_oda.engines.native import graph as native
-from integral_oda.engines.native.window_nodes import WindowNodes
 from integral_oda.engines.osa import ENGINE
 from integral_oda.engines.osa.mixing import MixedWindow, native_steps
 from integral_oda.engines.osa.raw_files import raw_files
@@ -142,8 +141,11 @@ class OsaGraph:
             Name, RA, Dec (degrees) of positions to measure at.
         """
         if "IMA" in self._native:
-            made = self._windows(lambda scw: self._shadowgrams(scw, bands))
-            return native.image_graph(self.archive, self.windows, bands, threshold, self.extra, at, made=made)
+            binning = {"level": "BIN_I", "bands": _lists(bands)}
+            return native.image_graph(
+                self.archive, self.windows, bands, threshold, self.extra, at,
+                made=lambda scw: self._mixed(scw, self._shadowgrams(scw, binning)).for_images(),
+            )  # fmt: skip
         reading = {"threshold": threshold, "at": [list(place) for place in at]}
         images = [self._image(scw, bands, threshold) for scw in self.windows]
         if "MOSAIC" in self._native:
@@ -161,7 +163,10 @@ class OsaGraph:
         """Node of the light curves, of one source or of all that the images show."""
         if "LCR" in self._native:
             wanted = native.Curves((band,), {"width_s": time_bin_s}, source)
-            return native.light_curve_graph(self.archive, self.windows, wanted, self.extra, made=self._windows())
+            return native.light_curve_graph(
+                self.archive, self.windows, wanted, self.extra,
+                made=lambda scw: self._mixed_for_curves(scw, band, time_bin_s, source).for_light_curves(),
+            )  # fmt: skip
         reading = {"band": list(band), "source": source[0] if source else None}
         curves = [self._light_curve(scw, band, time_bin_s, source) for scw in self.windows]
         if "LCR_JOIN" in self._native:
@@ -184,10 +189,11 @@ class OsaGraph:
         """
         asked = {"source": source[0] if source else None}
         if "SPE" in self._native:
-            of = (edges_kev, group, source, self.extra)
-            return native.spectrum_graph(self.archive, self.windows, *of, made=self._windows())
-        extra = {"extra": [list(source)] if source else []}
-        spectra = [self._spectra(scw, self._image(scw, [_LIST_BAND], 5.0), extra) for scw in self.windows]
+            return native.spectrum_graph(
+                self.archive, self.windows, edges_kev, group, source, self.extra,
+                made=lambda scw: self._mixed_for_spectra(scw).for_spectra(),
+            )  # fmt: skip
+        spectra = [self._spectra(scw, self._image(scw, [_LIST_BAND], 5.0), source) for scw in self.windows]
         if "SPE_SUM" in self._native:
             read = [self._node("READ_SPE", node.scope, [node], asked) for node in spectra]
             return native.packed_spectra(read, edges_kev, group, native.response_files(self.archive, self.windows))
@@ -195,62 +201,63 @@ class OsaGraph:
         return self._node("PACK_SPE", "all", [summed], {"edges": list(edges_kev), "group": group})
 
     def _image(self, scw: str, bands: Sequence[EnergyBand], threshold: float) -> Node:
-        binned = {"level": "BIN_I", "bands": _lists(bands)}
-        maps = self._node("MAPS", "all", [], binned)
         gti = self._good_time(scw)
-        catalogue = self._catalogue(scw)
-        pif = self._node("PIF", scw, [gti], {"bands": _lists(bands)})
-        shadowgrams = self._shadowgrams(scw, bands)
-        corrected = self._node("BKG_I", scw, [shadowgrams, maps, pif], {"level": "BIN_I"})
-        cleaned = self._node("GB", scw, [corrected])
+        made = self._shadowgrams(scw, {"level": "BIN_I", "bands": _lists(bands)})
         search = {"search": {"MinNewSouSnr": min(5.0, threshold)}, "bands": _lists(bands)}
-        return self._node("IMA", scw, [cleaned, catalogue, gti, maps], search)
+        return self._node("IMA", scw, [made["BKG"], self._catalogue(scw), gti, made["MAPS"]], search)
 
-    def _shadowgrams(self, scw: str, bands: Sequence[EnergyBand]) -> Node:
-        return self._node("BIN_I", scw, self._events(scw), {"level": "BIN_I", "bands": _lists(bands)})
+    def _shadowgrams(self, scw: str, binning: Mapping[str, Any]) -> dict[str, Node]:
+        """Nodes of the shadowgrams of a level, of its maps, and of the shadowgrams corrected with them."""
+        level, bands = {"level": binning["level"]}, {"bands": binning["bands"]}
+        maps = self._maps(binning)
+        binned = self._node(binning["level"], scw, self._events(scw), binning)
+        inputs = [binned, maps]
+        if binning["level"] == "BIN_I":
+            inputs.append(self._node("PIF", scw, [self._good_time(scw)], bands))
+        corrected = self._node(binning["level"].replace("BIN", "BKG"), scw, inputs, level)
+        return {"BIN": binned, "MAPS": maps, "BKG": self._node("GB", scw, [corrected])}
+
+    def _maps(self, binning: Mapping[str, Any]) -> Node:
+        return self._node("MAPS", "all", [], {name: binning[name] for name in ("level", "bands")})
 
     def _catalogue(self, scw: str) -> Node:
         return self._node("CAT_I", scw, [], {"extra": [list(place) for place in self.extra]})
 
-    def _windows(self, shadowgrams: Callable[[str], Node] | None = None) -> native.MadeWindow:
-        """Nodes of a window that native steps follow, with OSA's shadowgrams where they are to be taken."""
+    def _mixed(self, scw: str, made: Mapping[str, Node]) -> MixedWindow:
+        """A window that native steps follow, with OSA's nodes of its shadowgrams and what else is handed on."""
+        cor, gti, dead = self._events(scw)
+        osa = {"COR": cor, "GTI": gti, "DEAD": dead, "CAT_I": self._catalogue(scw), **made}
+        time = native.TimeSelection(intervals=tuple(self.intervals)).parameters
+        return MixedWindow(self.archive, scw, self.version, self._native, osa, self.extra, time)
 
-        def made(scw: str) -> WindowNodes:
-            cor, gti, dead = self._events(scw)
-            osa = {"COR": cor, "GTI": gti, "DEAD": dead, "CAT_I": self._catalogue(scw)}
-            if shadowgrams is not None:
-                osa["BIN_I"] = shadowgrams(scw)
-            time = native.TimeSelection(intervals=tuple(self.intervals)).parameters
-            return MixedWindow(self.archive, scw, self.version, self._native, osa, self.extra, time).nodes()
+    def _mixed_for_spectra(self, scw: str) -> MixedWindow:
+        image = self._image(scw, [_LIST_BAND], 5.0)
+        return self._mixed(scw, {"IMA": image, **self._shadowgrams(scw, _channels())})
 
-        return made
+    def _mixed_for_curves(self, scw: str, band: EnergyBand, time_bin_s: float, source: Position | None) -> MixedWindow:
+        image = self._image(scw, [band], 5.0)
+        if time_bin_s < SHORTEST_FITTED_BIN_S:
+            maps = self._maps(_time_bins(band, time_bin_s))
+            return self._mixed(scw, {"IMA": image, "MAPS": maps, "SPE": self._spectra(scw, image, source)})
+        return self._mixed(scw, {"IMA": image, **self._shadowgrams(scw, _time_bins(band, time_bin_s))})
 
     def _light_curve(self, scw: str, band: EnergyBand, time_bin_s: float, source: Position | None) -> Node:
-        extra = {"extra": [list(source)] if source else []}
         image = self._image(scw, [band], 5.0)
-        timing = {"level": "BIN_T", "bands": _lists([band]), "time_bin": time_bin_s}
         if time_bin_s < SHORTEST_FITTED_BIN_S:
-            maps = self._node("MAPS", "all", [], {"level": "BIN_T", "bands": _lists([band])})
-            inputs = [self._node("COR", scw), self._good_time(scw), maps, self._spectra(scw, image, extra)]
+            maps = self._maps(_time_bins(band, time_bin_s))
+            inputs = [self._node("COR", scw), self._good_time(scw), maps, self._spectra(scw, image, source)]
             return self._node("LIGHT", scw, inputs, {"bands": _lists([band]), "time_bin": time_bin_s})
-        return self._extraction("LCR", scw, image, timing, extra)
+        return self._extraction("LCR", scw, image, _time_bins(band, time_bin_s), source)
 
-    def _spectra(self, scw: str, image: Node, extra: Mapping[str, Any]) -> Node:
-        from integral_oda.instrument.response import osa_channel_edges_kev
-
-        edges = [float(edge) for edge in osa_channel_edges_kev()]
-        channels = [list(pair) for pair in pairwise(edges)]
-        return self._extraction("SPE", scw, image, {"level": "BIN_S", "bands": channels}, extra)
+    def _spectra(self, scw: str, image: Node, source: Position | None) -> Node:
+        return self._extraction("SPE", scw, image, _channels(), source)
 
     def _extraction(
-        self, step: str, scw: str, image: Node, binning: Mapping[str, Any], extra: Mapping[str, Any]
+        self, step: str, scw: str, image: Node, binning: Mapping[str, Any], source: Position | None
     ) -> Node:
-        level = binning["level"]
-        maps = self._node("MAPS", "all", [], {"level": level, "bands": binning["bands"]})
-        shadowgrams = self._node(level, scw, self._events(scw), binning)
-        corrected = self._node(level.replace("BIN", "BKG"), scw, [shadowgrams, maps], {"level": level})
-        cleaned = self._node("GB", scw, [corrected])
-        return self._node(step, scw, [cleaned, self._good_time(scw), maps, image], {"level": level, **extra})
+        made = self._shadowgrams(scw, binning)
+        asked = {"level": binning["level"], "extra": [list(source)] if source else []}
+        return self._node(step, scw, [made["BKG"], self._good_time(scw), made["MAPS"], image], asked)
 
     def _events(self, scw: str) -> list[Node]:
         return [self._node("COR", scw), self._good_time(scw), self._node("DEAD", scw)]
@@ -276,6 +283,19 @@ class OsaGraph:
             engine=ENGINE,
             engine_version=self.version,
         )
+
+
+def _channels() -> dict[str, Any]:
+    """Binning of the spectra."""
+    from integral_oda.instrument.response import osa_channel_edges_kev
+
+    edges = [float(edge) for edge in osa_channel_edges_kev()]
+    return {"level": "BIN_S", "bands": [list(pair) for pair in pairwise(edges)]}
+
+
+def _time_bins(band: EnergyBand, time_bin_s: float) -> dict[str, Any]:
+    """Binning of the light curves."""
+    return {"level": "BIN_T", "bands": _lists([band]), "time_bin": time_bin_s}
 
 
 def _lists(bands: Sequence[EnergyBand]) -> list[list[float]]:

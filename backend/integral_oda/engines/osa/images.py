@@ -11,14 +11,13 @@ import numpy as np
 from integral_oda.engines.osa.failures import TooManySourcesError
 from integral_oda.engines.osa.groups import IMA_KEYWORDS, band_parameters, observation_group, science_window_group
 from integral_oda.engines.osa.step import Call, OsaStep
-from integral_oda.engines.osa.window import BKG_FILE, CATALOGUE_FILE, GTI_FILE
+from integral_oda.engines.osa.window import BKG_FILE, CATALOGUE_FILE, GTI_FILE, MAP_FILES
 from integral_oda.engines.osa.workspace import OsaFiles
 
 __all__ = ["CARRIED", "MOSAIC_FILE", "SKY_FILE", "SOURCES_FILE", "Ima", "Mosaic", "SrcCollect", "carry"]
 
 SKY_FILE, SKY_LIST, SOURCES_FILE = "isgri_sky_ima.fits", "isgri_sky_res.fits", "isgri_srcl_res.fits"
 MOSAIC_FILE, MOSAIC_LIST = "isgri_mosa_ima.fits", "isgri_mosa_res.fits"
-CORRECTION_FILE = "rebinned_corr.fits"
 CARRIED = ("swg.fits", "time_correlation.fits")
 """What later steps need of a window beside its products."""
 _OUTPUTS = {
@@ -42,7 +41,7 @@ class Ima(OsaStep):
         BKG_FILE,
         CATALOGUE_FILE,
         GTI_FILE,
-        CORRECTION_FILE,
+        MAP_FILES["corr"],
         *CARRIED,
     )
 
@@ -53,7 +52,7 @@ class Ima(OsaStep):
         shadowgrams, sources, gti, correction = (
             work.place(files.path(name))
             for files, name in ((corrected, BKG_FILE), (catalogue, CATALOGUE_FILE), (good_time, GTI_FILE),
-                                (maps, CORRECTION_FILE))
+                                (maps, MAP_FILES["corr"]))
         )  # fmt: skip
         carry(call)
         members = [shadowgrams, sources, call.dol("tcor"), gti]
@@ -107,7 +106,7 @@ def _run_mosaic(call: Call, search: Mapping[str, Any]) -> None:
     _merged_table(call, CATALOGUE_FILE, 1, "total_extracted_cat.fits")
     _merged_table(call, SKY_LIST, 2, "total_skyres.fits")
     whole = observation_group(work, groups, "BIN_I", ["total_skyres.fits", "total_extracted_cat.fits"])
-    correction = work.place(call.inputs[0].path(CORRECTION_FILE))
+    correction = work.place(call.inputs[0].path(MAP_FILES["corr"]))
     work.run("ii_skyimage", (MOSAIC_FILE, MOSAIC_LIST, SOURCES_FILE), outOG=f"{whole}[1]", corrDol=correction,
              OutType="BIN_I", **_OUTPUTS, **call.calibrations(*_CALIBRATION), **band_parameters(call.bands),
              **search)  # fmt: skip

@@ -16,7 +16,7 @@ from integral_oda.engines.osa.groups import (
 )
 from integral_oda.engines.osa.images import CARRIED, SOURCES_FILE, carry
 from integral_oda.engines.osa.step import Call, OsaStep
-from integral_oda.engines.osa.window import BKG_FILE, CORRECTED_FILE, GTI_FILE, add_sources
+from integral_oda.engines.osa.window import BKG_FILE, CORRECTED_FILE, GTI_FILE, MAP_FILES, add_sources
 from integral_oda.engines.osa.workspace import OsaFiles
 from integral_oda.errors import DataError
 from integral_oda.products.light_curve import file_label
@@ -54,7 +54,7 @@ def _extraction(call: Call) -> dict[str, str]:
     sources = work.place(image.path(SOURCES_FILE), _LIST)
     add_sources(work.folder / sources, call.parameters.get("extra", []))
     rebinned = {
-        parameter: work.place(maps.path(f"rebinned_{name}.fits"))
+        parameter: work.place(maps.path(MAP_FILES[name]))
         for parameter, name in (("isgrUnifDol", "unif"), ("isgrBkgDol", "back"), ("corrDol", "corr"))
     }
     return {"outSwg": group, "inCat": sources, "OutType": call.level, **rebinned, **call.calibrations(*_ATTENUATION)}
@@ -100,8 +100,8 @@ class Light(OsaStep):
         work.run("ii_light", (LCR_FILE,), inSwg=group, num_e=edges["num_band"], e_min=edges["E_band_min"],
                  e_max=edges["E_band_max"], outLC=f"{LCR_FILE}(ISGR-SRC.-LCR-IDX.tpl)", context=call.dol("context"),
                  idxSwitch=call.dol("switch"), idxNoise=call.dol("noise"), delta_t=call.parameters["time_bin"],
-                 backDol=work.place(maps.path("rebinned_back.fits")),
-                 corrDol=work.place(maps.path("rebinned_corr.fits")),
+                 backDol=work.place(maps.path(MAP_FILES["back"])),
+                 corrDol=work.place(maps.path(MAP_FILES["corr"])),
                  pifDOL=work.place(spectra.path(PIF_FILE)))  # fmt: skip
 
 

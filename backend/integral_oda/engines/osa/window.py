@@ -31,6 +31,7 @@ __all__ = [
     "DETECTOR_FILE",
     "EFFICIENCY_FILE",
     "GTI_FILE",
+    "MAP_FILES",
     "Bin",
     "Bkg",
     "CatI",
@@ -48,6 +49,7 @@ DETECTOR_FILE, EFFICIENCY_FILE = "isgri_detector_shadowgram.fits", "isgri_effici
 CATALOGUE_FILE, PIF_FILE, BKG_FILE = "isgri_catalog.fits", "isgri_model.fits", "isgri_cor_shad.fits"
 _USER_GTI = "gti_user.fits"
 _MAPS = {"back": "Bkg", "corr": "Corr", "unif": "Uni"}
+MAP_FILES = {name: f"rebinned_{name}.fits" for name in _MAPS}
 _BRIGHT = "ISGRI_FLAG2==5&&ISGR_FLUX_1>100"
 _ATTENUATION = ("mask", "tungAtt", "aluAtt", "leadAtt")
 
@@ -173,14 +175,14 @@ def _binning(call: Call) -> dict[str, Any]:
 class Maps(OsaStep):
     """Background, off-axis correction and uniformity maps of some bands."""
 
-    outputs: ClassVar = tuple(f"rebinned_{name}.fits" for name in _MAPS)
+    outputs: ClassVar = tuple(MAP_FILES.values())
 
     def carry_out(self, call: Call) -> None:
         """Run ii_map_rebin three times."""
         group = band_index(call.work, call.bands, call.level)
         for name, parameter in _MAPS.items():
-            maps = {f"inp{parameter}Dol": call.calibration(name), f"reb{parameter}Dol": f"rebinned_{name}.fits"}
-            call.work.run("ii_map_rebin", (f"rebinned_{name}.fits",), outSwg=f"{group}[GROUPING,1,BINTABLE]",
+            maps = {f"inp{parameter}Dol": call.calibration(name), f"reb{parameter}Dol": MAP_FILES[name]}
+            call.work.run("ii_map_rebin", (MAP_FILES[name],), outSwg=f"{group}[GROUPING,1,BINTABLE]",
                           OutType=call.level, arfDol=call.calibration("arf"), **maps)  # fmt: skip
 
 
@@ -245,7 +247,7 @@ class Bkg(OsaStep):
         work = call.work
         binned, maps, *pifs = call.inputs
         shadowgrams = [work.place(binned.path(name)) for name in (DETECTOR_FILE, EFFICIENCY_FILE)]
-        back, uniformity = (work.place(maps.path(f"rebinned_{name}.fits")) for name in ("back", "unif"))
+        back, uniformity = (work.place(maps.path(MAP_FILES[name])) for name in ("back", "unif"))
         group = science_window_group(work, call.raw["swg"], shadowgrams, BKG_KEYWORDS, call.level)
         bright = work.place(pifs[0].path(PIF_FILE)) if pifs else ""
         work.run("ii_shadow_ubc", self.outputs, outSWGRP=group, OutType=call.level, isgrUnifDol=uniformity,

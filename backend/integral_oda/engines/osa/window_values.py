@@ -1,8 +1,8 @@
-"""OSA's corrected events, good time, dead time, catalogue and shadowgrams as the native steps take them."""
+"""OSA's corrected events, good time, dead time, catalogue and source list as the native steps take them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from integral_oda.archive.calibration import ENERGY_TABLES
 from integral_oda.archive.events import MERGED_GTI, read_events
 from integral_oda.archive.good_time_file import read_named_good_time
 from integral_oda.arrays import Array
+from integral_oda.catalog.names import designation
 from integral_oda.catalog.reference import CatalogSource
 from integral_oda.engines.native.events import (
     Cor,
@@ -24,39 +25,20 @@ from integral_oda.engines.native.events import (
     mean_dead_fractions,
     select_of_window,
 )
-from integral_oda.engines.native.field import CatI, FieldSources, lit_sources, live_time_map
-from integral_oda.engines.native.image import (
-    BinI,
-    Ima,
-    WindowImage,
-    window_image,
-    with_ic_files,
-    with_known_sources,
-)
-from integral_oda.engines.osa.window import (
-    CATALOGUE_FILE,
-    CORRECTED_FILE,
-    DEAD_FILE,
-    DETECTOR_FILE,
-    EFFICIENCY_FILE,
-    GTI_FILE,
-)
+from integral_oda.engines.native.field import CatI, FieldSources, lit_sources
+from integral_oda.engines.osa.images import SOURCES_FILE
+from integral_oda.engines.osa.window import CATALOGUE_FILE, CORRECTED_FILE, DEAD_FILE, GTI_FILE
 from integral_oda.engines.osa.workspace import OsaFiles
 from integral_oda.errors import DataError
-from integral_oda.imaging.null import draw_plain_excesses
-from integral_oda.imaging.shadowgram import Shadowgram, shadowgram_of_efficiency
 from integral_oda.instrument.attitude import Attitude
 from integral_oda.instrument.detector import N_MODULES
 from integral_oda.instrument.energy import EnergyBand
-from integral_oda.instrument.pixel_status import on_grid
+from integral_oda.instrument.response import crab_rate
 from integral_oda.products.fits_io import open_fits
 from integral_oda.timing.good_time import intersect, total_s, union
 from integral_oda.timing.silence import module_on_fraction
 
-__all__ = ["ImaOfShadowgrams", "ReadCatalogue", "ReadDeadTime", "ReadEvents", "ReadGoodTime", "ReadShadowgram"]
-
-_PIXELS_A_SIDE = 128
-_SAME_EDGE_KEV = 0.5
+__all__ = ["ReadCatalogue", "ReadDeadTime", "ReadEvents", "ReadGoodTime", "ReadSourceList"]
 
 
 class ReadEvents(Cor):
@@ -108,10 +90,23 @@ class ReadCatalogue(CatI):
     def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> FieldSources:
         """Read the catalogue; sources of the user come first."""
         files, events = inputs
-        extra = [CatalogSource(str(name), float(ra), float(dec)) for name, ra, dec in parameters["extra"]]
-        named = [source.name for source in extra]
-        listed = [s for s in _catalogue(files.path(CATALOGUE_FILE)) if s.name not in named]
-        return lit_sources([*extra, *listed], named, Attitude.from_keywords(events.header))
+        return _lit(_catalogue(files.path(CATALOGUE_FILE)), parameters["extra"], events)
+
+
+class ReadSourceList(CatI):
+    """Sources that ii_skyimage lists, those that light the detector."""
+
+    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> FieldSources:
+        """Read the list; sources of the user come first, new ones are named by their places."""
+        files, events = inputs
+        return _lit(_listed(files.path(SOURCES_FILE)), parameters["extra"], events)
+
+
+def _lit(sources: Iterable[CatalogSource], extra: Sequence[Sequence[Any]], events: SelectedEvents) -> FieldSources:
+    own = [CatalogSource(str(name), float(ra), float(dec)) for name, ra, dec in extra]
+    named = [source.name for source in own]
+    others = [source for source in sources if source.name not in named]
+    return lit_sources([*own, *others], named, Attitude.from_keywords(events.header))
 
 
 def _catalogue(path: Path) -> Iterator[CatalogSource]:
@@ -124,50 +119,17 @@ def _catalogue(path: Path) -> Iterator[CatalogSource]:
             yield CatalogSource(*place, flux_20_40_mcrab=flux)
 
 
-class ReadShadowgram(BinI):
-    """Shadowgram of a band from the counts and efficiencies of ii_shadow_build."""
-
-    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> Shadowgram:
-        """Read both planes of the band; the noise of the field's bright sources is in the variance."""
-        files, events, good, dead, field = inputs
-        band = EnergyBand(*parameters["band"])
-        counts = _plane(files.path(DETECTOR_FILE), "ISGR-DETE-SHD", band)
-        efficiency = _plane(files.path(EFFICIENCY_FILE), "ISGR-EFFI-SHD", band)
-        if not (np.isfinite(efficiency).all() and efficiency.max() <= 1):
-            raise DataError(f"{EFFICIENCY_FILE}: efficiencies outside 0 to 1")
-        shadowgram = shadowgram_of_efficiency(counts, efficiency, good.ontime_s, live_time_map(good, dead))
-        shadowgram = with_ic_files(replace(shadowgram, traits=np.asarray(events.traits)), raw, band)
-        return with_known_sources(shadowgram, field.tangents, band, in_background=True)
-
-
-def _plane(path: Path, name: str, band: EnergyBand) -> Array:
-    """Detector plane of a band, ``(134, 130)``."""
+def _listed(path: Path) -> Iterator[CatalogSource]:
+    """Sources of a list at their catalogue places, as bright as their brightest band; windows number their own new."""
     with open_fits(path) as hdus:
-        planes = [hdu for hdu in hdus if hdu.name == name]
-        for hdu in planes:
-            edges = (float(hdu.header["E_MIN"]), float(hdu.header["E_MAX"]))
-            if np.allclose(edges, (band.e1_kev, band.e2_kev), atol=_SAME_EDGE_KEV):
-                return on_grid(_square(hdu.data, path, name))
-    raise DataError(f"{path}: {len(planes)} planes {name}, none of {band} keV")
+        rows = hdus["ISGR-SRCL-RES"].data
+        for row in rows:
+            ra, dec = (float(row[f"{axis}_OBJ"]) or float(row[f"{axis}_FIN"]) for axis in ("RA", "DEC"))
+            name = designation("NEW", ra, dec) if int(row["NEW_SOURCE"]) == 1 else str(row["NAME"]).strip()
+            yield CatalogSource(name, ra, dec, flux_20_40_mcrab=_brightest_mcrab(row))
 
 
-def _square(data: Any, path: Path, name: str) -> Array:
-    plane = np.asarray(data, dtype=float)
-    if plane.shape != (_PIXELS_A_SIDE, _PIXELS_A_SIDE):
-        raise DataError(f"{path}: {name} has the shape {plane.shape}; 128 x 128 pixels are needed")
-    return plane
-
-
-class ImaOfShadowgrams(Ima):
-    """Cleaned sky image of shadowgrams whose efficiency is OSA's."""
-
-    def compute(self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]) -> WindowImage:
-        """Find, place and fit the sources of all bands together, then image what is left."""
-        events, good, dead, *rest = inputs
-        return window_image(events, good, dead, rest, parameters, raw, _plain_null)
-
-
-def _plain_null(
-    shadowgram: Shadowgram, _band: EnergyBand, sources: Array, background: Array, rng: np.random.Generator, /
-) -> Iterator[Array]:
-    return draw_plain_excesses(shadowgram, sources, background, rng)
+def _brightest_mcrab(row: Any) -> float:
+    columns = (np.atleast_1d(np.asarray(row[name], dtype=float)) for name in ("FLUX", "E_MIN", "E_MAX"))
+    bands = [(flux, EnergyBand(low, high)) for flux, low, high in zip(*columns, strict=True) if high > low]
+    return max((flux * 1000 / crab_rate(band) for flux, band in bands), default=float("nan"))

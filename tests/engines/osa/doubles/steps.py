@@ -6,7 +6,9 @@ those that are handed its files: what comes out at the end is right only if ever
 
 from __future__ import annotations
 
+import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import frame
@@ -17,6 +19,7 @@ from native_files import (
     BIN,
     BKG,
     IMA,
+    STATE,
     bands_of,
     begin,
     image_nodes,
@@ -31,13 +34,25 @@ from native_files import (
 )
 
 from integral_oda.archive.tree import Archive
+from integral_oda.engines.native.events import GoodTime
+from integral_oda.engines.native.field import live_time_map
 from integral_oda.engines.native.graph import (
     gathered_images,
 )
-from integral_oda.instrument.attitude import Attitude, separation_deg
-from integral_oda.instrument.detector import OPEN_PIXELS
+from integral_oda.engines.native.image import counts_in_band
+from integral_oda.engines.native.window_fit import live_in_bins
+from integral_oda.instrument.attitude import SKY_SHAPE, Attitude, separation_deg
+from integral_oda.instrument.detector import DETECTOR_SHAPE, OPEN_PIXELS, active_pixels, module_map
+from integral_oda.instrument.energy import ENERGY_RANGE_KEV, EnergyBand
 from integral_oda.instrument.pif import pixel_illumination
-from integral_oda.instrument.pixel_status import without_gaps
+from integral_oda.instrument.pixel_status import on_grid, without_gaps
+from integral_oda.simulation.plane import background_shape
+from integral_oda.simulation.recipe import BackgroundModel
+from integral_oda.timing.binning import fixed_edges
+from integral_oda.timing.good_time import intersect, total_s
+
+BACKGROUND = {"rate": 200, "edge_excess": 0.1}
+OFF_AXIS = 0.8
 
 # -- from events to shadowgrams ----------------------------------------------------------------------------------------
 
@@ -123,22 +138,82 @@ def ii_shadow_build(double):
         state["bands"] = [[28.0, 80.0]]
     else:
         state["bands"] = edges = bands_of(double, "isgri_e_num", "isgri_e_min", "isgri_e_max")
-    shadowgrams = values(double, steps_named(image_nodes(state, 5.0), "BIN_I"))
-    write_shadowgrams(double, shadowgrams, edges, level, state)
+    made = {"BIN_I": binned_bands, "BIN_S": binned_channels, "BIN_T": binned_times}[level]
+    write_shadowgrams(double, list(made(double, state, edges)), level, state)
 
 
-def write_shadowgrams(double, shadowgrams, edges, level, state):
+def window_values(double, state):
+    """Events, good time, dead time and efficiency of the window, and the shadowgrams of its bands."""
+    nodes = image_nodes(state, 5.0)
+    first = (steps_named(nodes, name)[0] for name in ("COR", "GTI", "DEAD", "EFFI"))
+    return values(double, [*first, *steps_named(nodes, "BIN_I")])
+
+
+def binned_bands(double, state, edges):
+    """Planes of all bands: edges, times, counts and efficiency."""
+    _, good, *_, shadowgrams = split_after(window_values(double, state), 4)
+    for band, shadowgram in zip(edges, shadowgrams, strict=True):
+        yield band, span(good), shadowgram.counts, seen_by(shadowgram, good)
+
+
+def split_after(items, number):
+    return [*items[:number], items[number:]]
+
+
+def span(good):
+    return float(good.intervals_ijd[0, 0]), float(good.intervals_ijd[-1, 1])
+
+
+def seen_by(shadowgram, good):
+    """Efficiency of the pixels in the good time, dead time included."""
+    return np.asarray(shadowgram.source_response) * OPEN_PIXELS / good.ontime_s
+
+
+def binned_channels(double, state, edges):
+    """Planes of OSA's channels: the simulated pixels have no thresholds, those that are used see everything."""
+    events, good, dead, efficiency, _ = split_after(window_values(double, state), 4)
+    truth = json.loads((Path(state["archive"]) / "truth.json").read_text())
+    if max(truth["detector"]["low_threshold_kev"]):
+        raise Fault(-121202, "efficiencies of pixels with thresholds")
+    seen = np.where(efficiency.usable, live_time_map(good, dead) / good.ontime_s, 0.0)
+    for low, high in edges:
+        inside = ENERGY_RANGE_KEV[0] <= low < ENERGY_RANGE_KEV[1]
+        yield [low, high], span(good), counts_in_band(events, good, EnergyBand(low, high)), seen * inside
+
+
+def binned_times(double, state, edges):
+    """Planes of a band in time bins."""
+    events, good, dead, _, shadowgrams = split_after(window_values(double, state), 4)
+    times = fixed_edges(*span(good), state["time_bin"])
+    fraction = live_in_bins(events, good, dead, times)
+    module = np.clip(module_map(), 0, None)
+    for (low, high), shadowgram in zip(edges, shadowgrams, strict=True):
+        for number, (start, stop) in enumerate(pairwise(times)):
+            inside = GoodTime(intersect(good.intervals_ijd, np.array([[start, stop]])))
+            counts = counts_in_band(events, inside, EnergyBand(low, high))
+            yield [low, high], (start, stop), counts, shadowgram.efficiency * fraction[module, number]
+
+
+def write_shadowgrams(double, planes, level, state):
     raw, efficiency = [], []
-    ontime = sum(stop - start for start, stop in state["good_time"]) * 86400
-    for number, (low, high) in enumerate(edges):
-        shadowgram = shadowgrams[min(number, len(shadowgrams) - 1)]
-        seen = np.asarray(shadowgram.source_response) * OPEN_PIXELS / ontime  # dead time included
-        for found, name, plane in ((raw, "ISGR-DETE-SHD", shadowgram.counts), (efficiency, "ISGR-EFFI-SHD", seen)):
+    good = np.array(state["good_time"])
+    for (low, high), (start, stop), counts, seen in planes:
+        ontime = total_s(intersect(good, np.array([[start, stop]])))
+        told = {"E_MIN": low, "E_MAX": high, "ISDCLEVL": level, "TFIRST": start, "TLAST": stop, "ONTIME": ontime}
+        for found, name, plane in ((raw, "ISGR-DETE-SHD", counts), (efficiency, "ISGR-EFFI-SHD", seen)):
             image = fits.ImageHDU(without_gaps(plane), name=name)
-            image.header.update({"E_MIN": low, "E_MAX": high, "ISDCLEVL": level})
+            image.header.update(told)
             found.append(image)
     write_index(output(double["outRawShadow"], "ISGR-DETE-SHD-IDX"), "ISGR-DETE-SHD-IDX", raw, state)
     write_index(output(double["outEffShadow"], "ISGR-EFFI-SHD-IDX"), "ISGR-EFFI-SHD-IDX", efficiency)
+
+
+MAPS = {
+    "Bkg": lambda: background_shape(BackgroundModel(**BACKGROUND), np.random.default_rng(0)).astype(np.float32),
+    "Uni": lambda: active_pixels().astype(np.float32),
+    "Corr": lambda: np.full(SKY_SHAPE, round(100 * OFF_AXIS), np.uint8),
+}
+"""Maps of a band: shape of the simulated background, pixels that are all alike, a support that takes a fifth."""
 
 
 def ii_map_rebin(double):
@@ -159,8 +234,8 @@ def ii_map_rebin(double):
     need(double, f"inp{kind}Dol")
     members = []
     for low, high in bands:
-        image = fits.ImageHDU(np.ones((4, 4), np.float32), name=f"ISGR-REB-{kind.upper()}")
-        image.header.update({"E_MIN": low, "E_MAX": high})
+        image = fits.ImageHDU(MAPS[kind](), name=f"ISGR-REB-{kind.upper()}")
+        image.header.update({"E_MIN": low, "E_MAX": high, **({"BSCALE": 0.01} if kind == "Corr" else {})})
         members.append(image)
     write_index(Path(target), f"ISGR-REB-{kind.upper()}-IDX", members)
     if told:
@@ -246,14 +321,52 @@ def ii_shadow_ubc(double):
     group.require(["ISGR-DETE-SHD-IDX", "ISGR-EFFI-SHD-IDX"], BKG, level)
     need(double, "isgrUnifDol", "isgrBkgDol", *(["brPif"] if double["brPif"] else []))
     state = state_of(group.member("ISGR-DETE-SHD-IDX"))
-    shadowgrams = values(double, steps_named(image_nodes(state, 5.0), "BIN_I"))
+    raw, seen, uniformity, background = (
+        planes_of(path)
+        for path in (
+            *(group.member(f"ISGR-{kind}-SHD-IDX") for kind in ("DETE", "EFFI")),
+            *(split_dol(double[name])[0] for name in ("isgrUnifDol", "isgrBkgDol")),
+        )
+    )
+    dark = np.ones(DETECTOR_SHAPE, bool)
+    if double["brPif"]:
+        bright = planes_of(split_dol(double["brPif"])[0], "ISGR-PIF.-SHD")
+        for _, plane in bright:
+            dark &= plane <= float(double["brPifThreshold"])
+    bands = {edges_of(header): number for number, (header, _) in enumerate(uniformity)}
     members = []
-    for shadowgram, band in zip(shadowgrams, state["bands"], strict=True):
-        for kind, plane in (("DETECTOR", "counts"), ("VARIANCE", "variance"), ("EFFICIENCY", "efficiency")):
-            image = fits.ImageHDU(getattr(shadowgram, plane), name="ISGR-CEXP-SHD")
-            image.header.update({"SHD_TYPE": kind, "E_MIN": band[0], "E_MAX": band[1], "ISDCLEVL": level})
+    for (header, counts), (_, efficiency) in zip(raw, seen, strict=True):
+        unif, back = (maps[bands[edges_of(header)]][1] for maps in (uniformity, background))
+        planes = corrected(counts, efficiency, unif, back, dark, header["ONTIME"])
+        for kind, plane in zip(("DETECTOR", "VARIANCE", "EFFICIENCY"), planes, strict=True):
+            image = fits.ImageHDU(plane, name="ISGR-CEXP-SHD")
+            image.header.update({key: header[key] for key in ("E_MIN", "E_MAX", "TFIRST", "TLAST", "ONTIME")})
+            image.header.update({"SHD_TYPE": kind, "ISDCLEVL": level})
             members.append(image)
     write_index(output(double["outCorShadow"], "ISGR-CEXP-SHD-IDX"), "ISGR-CEXP-SHD-IDX", members, state)
+
+
+def planes_of(path, name=None):
+    """Headers and planes, with the gaps between modules, of the images of a file."""
+    with fits.open(frame.existing(path)) as hdus:
+        images = [hdu for hdu in hdus[1:] if hdu.is_image and hdu.name != STATE and name in (None, hdu.name)]
+        grids = [on_grid(hdu.data) if hdu.data.shape == (128, 128) else hdu.data for hdu in images]
+        return [(hdu.header, np.asarray(grid, float)) for hdu, grid in zip(images, grids, strict=True)]
+
+
+def edges_of(header):
+    return round(header["E_MIN"], 1), round(header["E_MAX"], 1)
+
+
+def corrected(counts, efficiency, uniformity, background, dark, ontime):
+    """Rate of every pixel less the background, its variance, and its weight."""
+    used = (efficiency > 0) & (uniformity > 0)
+    seen = np.where(used, efficiency * uniformity * ontime, 1.0)
+    shape = np.where(used, seen * background, 0.0)
+    fitted = used & dark if (used & dark).any() else used
+    level = counts[fitted].sum() / max(shape[fitted].sum(), 1e-30)
+    rate = np.where(used, (counts - level * shape) / seen, 0.0)
+    return rate, np.where(used, counts / seen**2, 0.0), np.where(used, efficiency, 0.0)
 
 
 def ghost_busters(double):
