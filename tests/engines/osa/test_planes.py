@@ -138,6 +138,15 @@ def test_planes_without_their_partners_are_refused(tmp_path, kind):
             read_planes([raw])
 
 
+def test_planes_that_do_not_tell_their_times_are_refused(tmp_path):
+    plane = np.where(ACTIVE, 5.0, 0), np.where(ACTIVE, 0.5, 0), (28.0, 80.0)
+    times = [{"TFIRST": START + n * BIN_D, "TLAST": START + (n + 1) * BIN_D} for n in range(2)]
+    raw = binned(tmp_path / "a", [(*plane, told) for told in times])
+    timeless = corrected(tmp_path / "b", [(*plane, {})] * 2, 1.0, ACTIVE, 1.0)
+    with pytest.raises(DataError, match="2 planes DETECTOR of 28-80 keV"):
+        read_planes([raw, timeless])
+
+
 # -- light curves of planes --------------------------------------------------------------------------------------------
 
 
@@ -190,7 +199,8 @@ def test_bins_without_good_time_are_left_out(tmp_path, rng, window):
     inputs = [made, good, dead, pointed(), binned(tmp_path, planes)]
     (curve,) = LcrOfShadowgrams().compute(inputs, {"bands": [[28.0, 80.0]], "source": None}, {})
     np.testing.assert_allclose(curve.time_ijd, START + np.array([0.5, 2.5]) * BIN_D, rtol=0, atol=1e-7)
-    again = [*planes, planes[0]]
+    inside = {"TFIRST": START + 0.1 * BIN_D, "TLAST": START + 0.9 * BIN_D}
+    again = [*planes, (*planes[0][:3], inside)]
     with pytest.raises(DataError, match="3 shadowgrams of one band in 2 time bins"):
         LcrOfShadowgrams().compute(
             [*inputs[:4], binned(tmp_path / "b", again)], {"bands": [[28.0, 80.0]], "source": None}, {}

@@ -169,7 +169,8 @@ def _plane(hdu: Any, path: Path) -> Array:
 
 
 def _partner(image: _Image, others: Sequence[_Image], file: str, kind: str = "") -> Array:
-    for other in others:
-        if other.kind == kind and other.belongs_to(image):
-            return other.plane
-    raise DataError(f"{file}: no plane {kind or 'of efficiency'} of {image.band} keV beside the counts")
+    found = [other for other in others if other.kind == kind and other.belongs_to(image)]
+    if len(found) != 1:
+        number = f"{len(found)} planes" if found else "no plane"
+        raise DataError(f"{file}: {number} {kind or 'of efficiency'} of {image.band} keV beside the counts")
+    return found[0].plane
