@@ -13,7 +13,12 @@ from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvent
 from integral_oda.engines.native.field import FieldSources
 from integral_oda.engines.native.photometry import support_of
 from integral_oda.engines.osa.planes import find_file, off_axis_maps, read_planes
-from integral_oda.engines.osa.shadowgram_values import LcrOfShadowgrams, LitShadowgram, SpeOfShadowgrams
+from integral_oda.engines.osa.shadowgram_values import (
+    LcrOfShadowgrams,
+    LitShadowgram,
+    ReadShadowgram,
+    SpeOfShadowgrams,
+)
 from integral_oda.engines.osa.window_values import ReadSourceList
 from integral_oda.engines.osa.workspace import OsaFiles
 from integral_oda.errors import DataError
@@ -118,6 +123,17 @@ def test_maps_are_those_of_the_band(tmp_path, rng):
     assert [s.at(0.0, 0.0) for s in support] == pytest.approx([0.7, 0.9])
     assert off_axis_maps([]) == {}
     assert find_file([None, maps], "nonsense.fits") is None
+
+
+def test_without_osas_maps_those_of_the_archive_count(tmp_path, window):
+    half = np.where(module_map() == 3, 0.5, 1.0) * ACTIVE
+    raw = {"ic_back": files(tmp_path / "ic", back=[image("ISGR-BACK-BKG", half)]).path("back.fits")}
+    plane = (np.where(ACTIVE, 5.0, 0), np.where(ACTIVE, 0.5, 0), (28.0, 80.0), {})
+    inputs = [*window, FieldSources([], [], [], [], []), binned(tmp_path / "bins", [plane])]
+    shadowgram = ReadShadowgram().compute(inputs, {"band": [28.0, 80.0]}, raw)
+    background = shadowgram.background_response
+    assert background[module_map() == 3].mean() / background[module_map() == 5].mean() == pytest.approx(0.5)
+    assert np.ptp(shadowgram.source_response[ACTIVE]) < 1e-12
 
 
 @pytest.mark.parametrize("kind", ["counts", "variance", "efficiency"])

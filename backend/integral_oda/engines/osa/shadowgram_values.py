@@ -19,6 +19,7 @@ from integral_oda.engines.native.image import (
     WindowImage,
     band_energy_kev,
     window_image,
+    with_ic_files,
     with_known_sources,
 )
 from integral_oda.engines.native.spectra import (
@@ -63,7 +64,7 @@ class ReadShadowgram(BinI):
         band = EnergyBand(*parameters["band"])
         (found,) = _of_band(read_planes(files), band)
         shadowgram = shadowgram_of_plane(found.plane, good.ontime_s, live_time_map(good, dead))
-        shadowgram = replace(shadowgram, traits=np.asarray(events.traits))
+        shadowgram = with_ic_files(replace(shadowgram, traits=np.asarray(events.traits)), raw, band)
         return with_known_sources(shadowgram, field.tangents, band, in_background=True)
 
 
