@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integral_oda.catalog.isdc import find_isdc_catalogue, read_isdc_catalogue
-from integral_oda.catalog.names import designation, parse_designation, resolve_name
+from integral_oda.catalog.names import parse_designation, resolve_name
 from integral_oda.catalog.reference import CatalogSource, find_name, reference_catalogue
 from integral_oda.errors import RequestError
 from integral_oda.instrument.attitude import separation_deg
@@ -167,16 +167,3 @@ def test_a_designation_holds_the_position_it_was_made_of(hour, minute, second, d
     )
     true = 15 * (hour + minute / 60 + second / 3600)
     assert separation_deg(ra_found, dec_found, true, dec) * 60 <= 1.5 * accuracy
-
-
-@given(ra=st.floats(0, 360, exclude_max=True), dec=st.floats(-89.9, 89.9))
-def test_designations_name_the_place_that_they_were_made_of(ra, dec):
-    found = parse_designation(designation("NEW", ra, dec))
-    assert found is not None
-    assert abs((found[0] - ra + 180) % 360 - 180) <= 0.0126
-    assert abs(found[1] - dec) <= 0.5 / 60 + 1e-9
-
-
-def test_a_designation_is_cut_off_not_rounded():
-    assert designation("IGR", 247.9504, -48.8169) == "IGR J16318-4849"
-    assert designation("NEW", 86.5, 25.5) == "NEW J05460+2530"

@@ -123,6 +123,19 @@ def test_fluxes_in_images_make_a_spectrum_too(windows, store, both):
     assert report["fluxes"][0]["flux"] == pytest.approx(1.712e-8, rel=0.03)
 
 
+def test_a_position_beside_a_known_source_is_that_source(windows, store, single):
+    """Half an arcminute from the Crab nothing can be told from it: both in one fit would share its counts at random."""
+    query = SpectrumQuery(scw_list=windows[1][:1], RA=83.6400, DEC=22.0200, channels=256)
+    (source,) = analyse(query, windows[0], store).summary["sources"]
+    (crab,) = single.summary["sources"]
+    bright = [band for band in crab["bands"] if band["significance"] > 10]
+    assert len(bright) > 2
+    for band in bright:
+        (same,) = (b for b in source["bands"] if b["e1_kev"] == band["e1_kev"])
+        assert same["flux"] == pytest.approx(band["flux"], rel=0.1)
+        assert same["flux_error"] == pytest.approx(band["flux_error"], rel=0.1)
+
+
 def test_every_source_of_the_field_without_one_asked_for(windows, store):
     products = analyse(SpectrumQuery(scw_list=windows[1][:1]), windows[0], store)
     names = {s.name for s in products.spectra}

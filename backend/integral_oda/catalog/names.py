@@ -16,7 +16,7 @@ from integral_oda.catalog.reference import CatalogSource, find_name, resolve
 from integral_oda.errors import RequestError, UnavailableError
 from integral_oda.folders import is_offline
 
-__all__ = ["Resolved", "designation", "parse_designation", "resolve_name"]
+__all__ = ["Resolved", "parse_designation", "resolve_name"]
 
 SESAME_URL = "https://cds.unistra.fr/cgi-bin/nph-sesame/-oI/SNV?{}"
 ODA_RESOLVER_URL = "https://resolver-prod.obsuks1.unige.ch/api/v1.1/byname/{}"
@@ -153,14 +153,6 @@ def _from_designation(name: str) -> Resolved | None:
         return None
     ra, dec, accuracy = found
     return Resolved(CatalogSource(name.strip(), ra, dec), "designation", accuracy)
-
-
-def designation(prefix: str, ra_deg: float, dec_deg: float) -> str:
-    """Designation of a place (J2000, degrees), cut off to tenths of a minute of time and to minutes of arc."""
-    hours, tenths = divmod(int(ra_deg % 360 * 40), 600)
-    degrees, minutes = divmod(int(abs(dec_deg) * 60), 60)
-    sign = "-" if dec_deg < 0 else "+"
-    return f"{prefix} J{hours:02d}{tenths // 10:02d}{tenths % 10}{sign}{degrees:02d}{minutes:02d}"
 
 
 def parse_designation(name: str) -> tuple[float, float, float] | None:

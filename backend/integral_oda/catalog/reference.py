@@ -16,6 +16,7 @@ from typing import Any
 from integral_oda.errors import DataError, RequestError
 
 __all__ = [
+    "SAME_PLACE_ARCMIN",
     "CatalogSource",
     "find_name",
     "name_key",
@@ -25,6 +26,8 @@ __all__ = [
     "sources_near",
 ]
 
+SAME_PLACE_ARCMIN = 6.0
+"""Sources that are closer are not told apart: half the width of the point-spread function."""
 _FITS_COLUMNS = (("NAME", ("RA_OBJ", "RA_FIN"), ("DEC_OBJ", "DEC_FIN")), ("SRC_NAMES", ("RA",), ("DEC",)))
 _FITS_RULE = "a FITS table with NAME, RA_OBJ or RA_FIN, DEC_OBJ or DEC_FIN, or with src_names, ra, dec"
 _ECSV_RULE = "an ECSV table with the columns name, ra, dec (deg)"

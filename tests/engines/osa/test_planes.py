@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from integral_oda.catalog.names import designation
+from integral_oda.catalog.designations import designation
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import FieldSources
 from integral_oda.engines.native.photometry import support_of
@@ -19,6 +19,7 @@ from integral_oda.engines.osa.shadowgram_values import (
     ReadShadowgram,
     SpeOfShadowgrams,
 )
+from integral_oda.engines.osa.window import add_sources, name_new_sources
 from integral_oda.engines.osa.window_values import ReadSourceList
 from integral_oda.engines.osa.workspace import OsaFiles
 from integral_oda.errors import DataError
@@ -256,3 +257,31 @@ def test_new_sources_of_a_list_are_named_by_their_places(tmp_path, window):
     found = ReadSourceList().compute([listed, window[0]], {"extra": [["Mine", 83.0, 21.0]]}, {})
     assert found.names == ["Mine", designation("NEW", 85.5, 23.5), "X"]
     assert found.ra_deg[2] == pytest.approx(84.0)
+
+
+def source_list(path):
+    rows = {"SOURCE_ID": ("16A", ["J1", "NEW_1", "J2"]), "NAME": ("20A", ["X", "NEW_1", "Y"]),
+            "RA_OBJ": ("1E", [84.0, 85.5, 80.0]), "DEC_OBJ": ("1E", [22.5, 23.5, 20.0]),
+            "RA_FIN": ("1E", [84.1, 85.5, 80.0]), "DEC_FIN": ("1E", [22.6, 23.5, 20.0]),
+            "ISGRI_FLAG": ("1I", [1, 0, 1]), "FLUX": ("2E", [[2, 3], [5, 6], [7, 8]])}  # fmt: skip
+    columns = [fits.Column(name, form, array=np.array(values)) for name, (form, values) in rows.items()]
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns(columns, name="ISGR-SRCL-RES")]).writeto(path)
+    return path
+
+
+def test_lists_for_osa_have_new_sources_under_the_names_of_their_places(tmp_path):
+    path = source_list(tmp_path / "list.fits")
+    name_new_sources(path)
+    rows = fits.getdata(path, 1)
+    assert [str(name).strip() for name in rows["NAME"]] == ["X", designation("NEW", 85.5, 23.5), "Y"]
+    assert [str(name).strip() for name in rows["SOURCE_ID"]] == ["J1", designation("NEW", 85.5, 23.5), "J2"]
+
+
+def test_a_source_of_the_user_takes_the_place_of_one_that_cannot_be_told_from_it(tmp_path):
+    path = source_list(tmp_path / "list.fits")
+    add_sources(path, [("Mine", 85.51, 23.52), ("X", 84.0, 22.5), ("Far", 70.0, 10.0)])
+    rows = fits.getdata(path, 1)
+    assert [str(name).strip() for name in rows["NAME"]] == ["X", "Y", "Mine", "Far"]
+    np.testing.assert_allclose(rows["RA_OBJ"], [84.0, 80.0, 85.51, 70.0], rtol=1e-6)
+    assert rows["FLUX"].tolist() == [[2, 3], [7, 8], [0, 0], [0, 0]]
+    assert rows["ISGRI_FLAG"].tolist() == [1, 1, 1, 1]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
-from integral_oda.catalog.reference import CatalogSource, reference_catalogue, sources_near
+from integral_oda.catalog.reference import SAME_PLACE_ARCMIN, CatalogSource, reference_catalogue, sources_near
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
@@ -45,12 +45,12 @@ __all__ = [
     "lit_sources",
     "live_time_map",
     "traits_of",
+    "with_asked",
 ]
 
 
 FIELD_RADIUS_DEG = 21.0
 LEAST_LIT_PIXELS = 15.0
-CLOSEST_PAIR_ARCMIN = 6.0
 HIGHEST_THRESHOLD_WIDTHS = 1.6
 _PROBE_BAND = EnergyBand(28.0, 100.0)
 _FEWEST_PIXELS = 500
@@ -79,6 +79,15 @@ class FieldSources:
     dec_deg: list[float]
     tangent_y: list[float]
     tangent_z: list[float]
+
+    def chosen(self, index: Sequence[int]) -> FieldSources:
+        """Some of the sources."""
+
+        def some(values: list[Any]) -> list[Any]:
+            return [values[k] for k in index]
+
+        places = (self.ra_deg, self.dec_deg, self.tangent_y, self.tangent_z)
+        return FieldSources(some(self.names), *map(some, places))
 
     @property
     def tangents(self) -> list[tuple[float, float]]:
@@ -182,7 +191,7 @@ class CatI:
 def lit_sources(sources: Sequence[CatalogSource], first: Sequence[str], attitude: Attitude) -> FieldSources:
     """Those of some sources that light the detector, some names first, then by their brightness.
 
-    Of a pair closer than `CLOSEST_PAIR_ARCMIN` the latter is left out.
+    Of a pair closer than `SAME_PLACE_ARCMIN` the latter is left out.
     """
     ordered = sorted(sources, key=lambda s: (s.name not in first, -np.nan_to_num(s.flux_20_40_mcrab), s.name))
     kept: list[CatalogSource] = []
@@ -194,9 +203,30 @@ def lit_sources(sources: Sequence[CatalogSource], first: Sequence[str], attitude
                         [float(t[0]) for t in tangents], [float(t[1]) for t in tangents])  # fmt: skip
 
 
+def with_asked(field: FieldSources, asked: Sequence[Any] | None, attitude: Attitude) -> FieldSources:
+    """Sources of the field and the one asked for, in place of any that is too close to it to be told apart.
+
+    Parameters
+    ----------
+    field : FieldSources
+    asked : sequence or None
+        Name, RA, Dec (degrees).
+    attitude : Attitude
+    """
+    if asked is None or asked[0] in field.names:
+        return field
+    name, ra, dec = asked
+    away = separation_deg(np.asarray(field.ra_deg, dtype=float), np.asarray(field.dec_deg, dtype=float), ra, dec) * 60
+    kept = field.chosen([k for k, apart in enumerate(away) if apart >= SAME_PLACE_ARCMIN])
+    ty, tz = (float(t) for t in attitude.tangents(ra, dec))
+    return FieldSources(
+        [*kept.names, name], [*kept.ra_deg, ra], [*kept.dec_deg, dec], [*kept.tangent_y, ty], [*kept.tangent_z, tz]
+    )
+
+
 def _crowds(source: CatalogSource, kept: Sequence[CatalogSource]) -> bool:
     ra, dec = np.array([(k.ra_deg, k.dec_deg) for k in kept]).reshape(-1, 2).T
-    return bool((separation_deg(source.ra_deg, source.dec_deg, ra, dec) * 60 < CLOSEST_PAIR_ARCMIN).any())
+    return bool((separation_deg(source.ra_deg, source.dec_deg, ra, dec) * 60 < SAME_PLACE_ARCMIN).any())
 
 
 def _lights(source: CatalogSource, attitude: Attitude) -> bool:

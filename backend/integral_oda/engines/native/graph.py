@@ -76,7 +76,7 @@ BURST_JOIN = DeclaredStep("BURST_JOIN", "1", f"{_NATIVE}.source_events:JoinBurst
 EVT = DeclaredStep("EVT", "3", f"{_NATIVE}.source_events:SourceEvents")
 EVT_JOIN = DeclaredStep("EVT_JOIN", "2", f"{_NATIVE}.source_events:JoinSourceEvents", tolerant=True)
 BIN_S = DeclaredStep("BIN_S", "1", f"{_NATIVE}.spectra:BinS")
-BKG_S = DeclaredStep("BKG_S", "5", f"{_NATIVE}.spectra:BkgS")
+BKG_S = DeclaredStep("BKG_S", "6", f"{_NATIVE}.spectra:BkgS")
 SPE = DeclaredStep("SPE", "5", f"{_NATIVE}.spectra:Spe")
 STATE = DeclaredStep("STATE", "2", f"{_NATIVE}.timing:State")
 QUALITY = DeclaredStep("QUALITY", "7", f"{_NATIVE}.quality:Quality")

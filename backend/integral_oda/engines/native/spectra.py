@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
-from integral_oda.engines.native.field import DetectorEfficiency, FieldSources, live_time_map, traits_of
+from integral_oda.engines.native.field import DetectorEfficiency, FieldSources, live_time_map, traits_of, with_asked
 from integral_oda.engines.native.photometry import support_of
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
@@ -186,37 +186,16 @@ def field_structure(
     DataError
         If the source asked for does not light the detector, or none does.
     """
-    field = _with_asked(field, asked, Attitude.from_keywords(header))
-    field = _chosen(field, [_lights(t, plane.usable) for t in field.tangents])
+    field = with_asked(field, asked, Attitude.from_keywords(header))
+    field = field.chosen([k for k, place in enumerate(field.tangents) if _lights(place, plane.usable)])
     if asked is not None and asked[0] not in field.names:
         raise DataError(f"{asked[0]} does not light the detector in this science window")
     if not field.names:
         raise DataError(f"science window {header.get('SWID', '')}: no source lights the detector")
     if asked is not None:
-        pairs = zip(field.names, _significances(plane, field), strict=True)
-        field = _chosen(field, [name == asked[0] or s >= FITTED_SIGNIFICANCE for name, s in pairs])
+        pairs = enumerate(zip(field.names, _significances(plane, field), strict=True))
+        field = field.chosen([k for k, (name, s) in pairs if name == asked[0] or s >= FITTED_SIGNIFICANCE])
     return _fitted(plane, field, known)
-
-
-def _with_asked(field: FieldSources, asked: Sequence[Any] | None, attitude: Attitude) -> FieldSources:
-    if asked is None or asked[0] in field.names:
-        return field
-    name, ra, dec = asked
-    ty, tz = (float(t) for t in attitude.tangents(ra, dec))
-    return FieldSources(
-        [*field.names, name], [*field.ra_deg, ra], [*field.dec_deg, dec], [*field.tangent_y, ty], [*field.tangent_z, tz]
-    )
-
-
-def _chosen(field: FieldSources, kept: Sequence[bool]) -> FieldSources:
-    index = [k for k, keep in enumerate(kept) if keep]
-    return FieldSources(
-        [field.names[k] for k in index],
-        [field.ra_deg[k] for k in index],
-        [field.dec_deg[k] for k in index],
-        [field.tangent_y[k] for k in index],
-        [field.tangent_z[k] for k in index],
-    )
 
 
 def _lights(tangents: tuple[float, float], usable: NDArray[np.bool_]) -> bool:

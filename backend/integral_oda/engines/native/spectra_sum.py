@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
+from integral_oda.catalog.designations import joined_names
 from integral_oda.engines.native.image import WindowImage
 from integral_oda.engines.native.pack import LISTS_FILE
 from integral_oda.engines.native.photometry import response_of
@@ -71,6 +72,8 @@ class PackSpectra:
     ) -> list[SourceSpectrum]:
         """Sum the windows of each source and rebin the sum."""
         found = [_Part(scw, window, k) for scw, window in inputs for k in range(len(window.names))]
+        for part, name in zip(found, joined_names([(p.name, p.ra, p.dec) for p in found]), strict=True):
+            part.name = name
         names = dict.fromkeys(part.name for part in found)
         edges = np.array(parameters["edges"], dtype=float)
         group = float(parameters["group"])

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from integral_oda.arrays import Array, IntArray
+from integral_oda.catalog.designations import joined_names
 from integral_oda.engines.native.barycentre import at_barycentre
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
 from integral_oda.engines.native.field import live_time_map
@@ -159,9 +160,10 @@ class JoinLcr:
     ) -> list[LightCurve]:
         """Put bins of the same source and band in order of time; ``together`` says which of them become one."""
         groups: dict[tuple[str, EnergyBand], list[LightCurve]] = {}
-        for _, curves in inputs:
-            for curve in curves:
-                groups.setdefault((curve.name, curve.band), []).append(curve)
+        found = [curve for _, curves in inputs for curve in curves]
+        names = joined_names([(curve.name, curve.ra_deg, curve.dec_deg) for curve in found])
+        for name, curve in zip(names, found, strict=True):
+            groups.setdefault((name, curve.band), []).append(curve)
         joined = [join_curves(curves, parameters.get("together")) for curves in groups.values()]
         return [_of_epochs(curve, correct=bool(parameters.get("epoch_correction"))) for curve in joined]
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from integral_oda.arrays import Array, IntArray
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
-from integral_oda.engines.native.field import CLOSEST_PAIR_ARCMIN, FieldSources
+from integral_oda.engines.native.field import FieldSources, with_asked
 from integral_oda.engines.native.image import band_energy_kev
 from integral_oda.errors import DataError
 from integral_oda.imaging.shadowgram import Shadowgram
 from integral_oda.imaging.structure import Covariance, StructureWidths
-from integral_oda.instrument.attitude import Attitude, separation_deg
+from integral_oda.instrument.attitude import Attitude
 from integral_oda.instrument.deadtime import EVENT_DEAD_TIME_S
 from integral_oda.instrument.detector import DETECTOR_SHAPE, N_MODULES, OPEN_PIXELS, module_map
 from integral_oda.instrument.energy import EnergyBand
@@ -72,13 +72,14 @@ class WindowFit:
         self.shadowgram, self.band = shadowgram, band
         covariance = Covariance(shadowgram, widths)
         energy = band_energy_kev(band)
-        names, places, ra, dec = _with_asked(field, asked, attitude)
+        field = with_asked(field, asked, attitude)
+        names, places = field.names, field.tangents
         if asked is not None and not _lights(places[names.index(asked[0])], shadowgram):
             raise DataError(f"{asked[0]} does not light the detector in this science window")
         design = shadowgram.shadows(places, energy)
         fluxes, errors = covariance.fit(shadowgram.excess, design)
         significance = fluxes / np.sqrt(np.diag(errors))
-        self.names, self.ra, self.dec = names, ra, dec
+        self.names, self.ra, self.dec = names, field.ra_deg, field.dec_deg
         self.wanted = range(len(names)) if asked is None else [names.index(asked[0])]
         bright = np.flatnonzero(significance > BRIGHT_SIGNIFICANCE)
         gradients = bright_gradients([places[k] for k in bright], energy)[shadowgram.usable]
@@ -127,19 +128,6 @@ def bright_gradients(places: Sequence[tuple[float, float]], energy_kev: float) -
             ahead, behind = (pixel_illumination(ty + s * dy, tz + s * dz, energy_kev) for s in (1, -1))
             planes.append((ahead - behind) / (2 * step))
     return np.stack(planes, axis=-1) if planes else np.zeros((*DETECTOR_SHAPE, 0))
-
-
-def _with_asked(
-    field: FieldSources, asked: Sequence[Any] | None, attitude: Attitude
-) -> tuple[list[str], list[tuple[float, float]], list[float], list[float]]:
-    """Sources of the field and the one asked for, in place of any that is too close to it to be told apart."""
-    rows = list(zip(field.names, field.tangents, field.ra_deg, field.dec_deg, strict=True))
-    if asked is not None and asked[0] not in field.names:
-        name, ra, dec = asked
-        rows = [row for row in rows if separation_deg(row[2], row[3], ra, dec) * 60 >= CLOSEST_PAIR_ARCMIN]
-        ty, tz = (float(t) for t in attitude.tangents(ra, dec))
-        rows.append((name, (ty, tz), ra, dec))
-    return [r[0] for r in rows], [r[1] for r in rows], [r[2] for r in rows], [r[3] for r in rows]
 
 
 def _lights(place: tuple[float, float], shadowgram: Shadowgram) -> bool:

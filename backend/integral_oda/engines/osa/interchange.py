@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from integral_oda.catalog.designations import lasting_name
 from integral_oda.engines.native.image import WindowImage, asdict_band, load_window_image, save_window_image
 from integral_oda.engines.native.spectra_sum import SourceSpectrum, made_elsewhere, save_spectra
 from integral_oda.engines.native.timing import load_light_curves, save_light_curves
@@ -155,7 +156,7 @@ class ReadLightCurves:
         """Read those of the band and, where one is asked for, of the source."""
         (files,) = inputs
         picked = [name for name in files.names if name.startswith("lc_")] or [LCR_FILE]
-        curves = [curve for name in picked for curve in read_light_curves(files.path(name))]
+        curves = [_lasting(curve) for name in picked for curve in read_light_curves(files.path(name))]
         low, high = parameters["band"]
         kept = [c for c in curves if abs(c.band.e1_kev - low) < 0.5 and abs(c.band.e2_kev - high) < 0.5]
         source = parameters.get("source")
@@ -172,6 +173,10 @@ class ReadLightCurves:
     def load(self, folder: Path) -> list[LightCurve]:
         """Read the FITS files."""
         return load_light_curves(folder)
+
+
+def _lasting(curve: LightCurve) -> LightCurve:
+    return replace(curve, name=lasting_name(curve.name, curve.ra_deg, curve.dec_deg))
 
 
 class PackSpectra:

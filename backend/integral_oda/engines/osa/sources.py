@@ -16,7 +16,7 @@ from integral_oda.engines.osa.groups import (
 )
 from integral_oda.engines.osa.images import CARRIED, SOURCES_FILE, carry
 from integral_oda.engines.osa.step import Call, OsaStep
-from integral_oda.engines.osa.window import BKG_FILE, CORRECTED_FILE, GTI_FILE, MAP_FILES, add_sources
+from integral_oda.engines.osa.window import BKG_FILE, CORRECTED_FILE, GTI_FILE, MAP_FILES, add_sources, name_new_sources
 from integral_oda.engines.osa.workspace import OsaFiles
 from integral_oda.errors import DataError
 from integral_oda.products.light_curve import file_label
@@ -52,6 +52,7 @@ def _extraction(call: Call) -> dict[str, str]:
     members = [shadowgrams, call.dol("tcor"), *call.attitude(), gti]
     group = science_window_group(work, call.raw["swg"], members, SPE_KEYWORDS, call.level)
     sources = work.place(image.path(SOURCES_FILE), _LIST)
+    name_new_sources(work.folder / sources)
     add_sources(work.folder / sources, call.parameters.get("extra", []))
     rebinned = {
         parameter: work.place(maps.path(MAP_FILES[name]))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from integral_oda.catalog.designations import lasting_name
 from integral_oda.engines.native.spectra import Spe, WindowSpectra, extracted_edges_kev
 from integral_oda.engines.osa.sources import SPECTRUM_FILE
 from integral_oda.errors import DataError
@@ -58,7 +59,7 @@ def _window_spectra(path: Path, spectra: Sequence[Spectrum]) -> WindowSpectra:
         covariance.append(np.diag(error[channels] ** 2).astype(np.float32))
     n_channels = len(flux[0])
     return WindowSpectra(
-        names=[s.name for s in spectra],
+        names=[lasting_name(s.name, s.ra_deg, s.dec_deg) for s in spectra],
         ra_deg=[s.ra_deg for s in spectra],
         dec_deg=[s.dec_deg for s in spectra],
         flux=np.stack(flux),

@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from integral_oda.catalog.designations import lasting_name
+from integral_oda.catalog.reference import SAME_PLACE_ARCMIN
 from integral_oda.engines.osa.containers import WORK
 from integral_oda.engines.osa.groups import (
     BIN_KEYWORDS,
@@ -22,6 +27,7 @@ from integral_oda.engines.osa.groups import (
 from integral_oda.engines.osa.step import Call, OsaStep
 from integral_oda.engines.osa.workspace import Workspace
 from integral_oda.errors import DataError
+from integral_oda.instrument.attitude import separation_deg
 
 __all__ = [
     "BKG_FILE",
@@ -42,6 +48,7 @@ __all__ = [
     "Maps",
     "Pif",
     "add_sources",
+    "name_new_sources",
 ]
 
 CORRECTED_FILE, GTI_FILE, DEAD_FILE = "isgri_events_corrected.fits", "ibis_gti.fits", "isgri_dead.fits"
@@ -201,7 +208,7 @@ class CatI(OsaStep):
 
 
 def add_sources(path: Path, sources: Sequence[Sequence[object]]) -> None:
-    """Add rows (name, RA, Dec) to a source list that has none of these names."""
+    """Add rows (name, RA, Dec) to a source list that has none of these names, in place of those at the same places."""
     if not sources:
         return
     from astropy.io import fits
@@ -209,14 +216,36 @@ def add_sources(path: Path, sources: Sequence[Sequence[object]]) -> None:
     with fits.open(path) as hdus:
         table = hdus[1]
         known = {str(name).strip() for name in table.data["NAME"]}
-        new = [source for source in sources if source[0] not in known]
-        longer = fits.BinTableHDU.from_columns(table.columns, header=table.header, nrows=len(table.data) + len(new))
-        for row, (name, ra, dec) in enumerate(new, start=len(table.data)):
-            values = {"NAME": name, "SOURCE_ID": str(name)[:16], "RA_OBJ": ra, "DEC_OBJ": dec, "ISGRI_FLAG": 1}
-            for column, value in values.items():
-                if column in table.columns.names:
-                    longer.data[column][row] = value
+        new = [(str(name), float(str(ra)), float(str(dec))) for name, ra, dec in sources if name not in known]
+        kept = table.data[_away_from(table.data, new)]
+        longer = fits.BinTableHDU.from_columns(table.columns, header=table.header, nrows=len(kept) + len(new))
+        for column in table.columns.names:
+            longer.data[column][: len(kept)] = kept[column]
+        for row, (name, ra, dec) in enumerate(new, start=len(kept)):
+            values = {"NAME": name, "SOURCE_ID": name[:16], "RA_OBJ": ra, "DEC_OBJ": dec, "ISGRI_FLAG": 1}
+            for column in table.columns.names:
+                longer.data[column][row] = values.get(column, np.zeros(1, longer.data[column].dtype)[0])
         fits.HDUList([hdus[0].copy(), longer, *(hdu.copy() for hdu in hdus[2:])]).writeto(path, overwrite=True)
+
+
+def _away_from(rows: Any, places: Sequence[tuple[str, float, float]]) -> NDArray[np.bool_]:
+    """Rows of a source list that are not too close to any of some places to be told apart."""
+    away = np.ones(len(rows), dtype=bool)
+    for _, ra, dec in places:
+        away &= separation_deg(rows["RA_OBJ"], rows["DEC_OBJ"], ra, dec) * 60 >= SAME_PLACE_ARCMIN
+    return away
+
+
+def name_new_sources(path: Path) -> None:
+    """Name the new sources of a source list by their places: each window numbers its own."""
+    from astropy.io import fits
+
+    with fits.open(path, mode="update") as hdus:
+        for row in hdus[1].data:
+            place = (float(row[f"{axis}_OBJ"]) or float(row[f"{axis}_FIN"]) for axis in ("RA", "DEC"))
+            old, new = str(row["NAME"]).strip(), lasting_name(str(row["NAME"]).strip(), *place)
+            if new != old:
+                row["NAME"], row["SOURCE_ID"] = new, new[:16]
 
 
 class Pif(OsaStep):

@@ -13,7 +13,7 @@ from integral_oda.archive.calibration import ENERGY_TABLES
 from integral_oda.archive.events import MERGED_GTI, read_events
 from integral_oda.archive.good_time_file import read_named_good_time
 from integral_oda.arrays import Array
-from integral_oda.catalog.names import designation
+from integral_oda.catalog.designations import lasting_name
 from integral_oda.catalog.reference import CatalogSource
 from integral_oda.engines.native.events import (
     Cor,
@@ -125,8 +125,9 @@ def _listed(path: Path) -> Iterator[CatalogSource]:
         rows = hdus["ISGR-SRCL-RES"].data
         for row in rows:
             ra, dec = (float(row[f"{axis}_OBJ"]) or float(row[f"{axis}_FIN"]) for axis in ("RA", "DEC"))
-            name = designation("NEW", ra, dec) if int(row["NEW_SOURCE"]) == 1 else str(row["NAME"]).strip()
-            yield CatalogSource(name, ra, dec, flux_20_40_mcrab=_brightest_mcrab(row))
+            yield CatalogSource(
+                lasting_name(str(row["NAME"]).strip(), ra, dec), ra, dec, flux_20_40_mcrab=_brightest_mcrab(row)
+            )
 
 
 def _brightest_mcrab(row: Any) -> float:
