@@ -45,6 +45,7 @@ __all__ = [
     "lit_sources",
     "live_time_map",
     "traits_of",
+    "unlisted_places",
     "with_asked",
 ]
 
@@ -222,6 +223,14 @@ def with_asked(field: FieldSources, asked: Sequence[Any] | None, attitude: Attit
     return FieldSources(
         [*kept.names, name], [*kept.ra_deg, ra], [*kept.dec_deg, dec], [*kept.tangent_y, ty], [*kept.tangent_z, tz]
     )
+
+
+def unlisted_places(places: Array, field: FieldSources) -> list[tuple[float, float]]:
+    """Those of some tangents ``(n, 2)`` at which the field has no source: of bright sources that no catalogue lists."""
+    known = np.array(field.tangents).reshape(-1, 2)
+    apart = np.rad2deg(np.hypot(*np.moveaxis(np.asarray(places)[:, None] - known, -1, 0))) * 60
+    away = (apart >= SAME_PLACE_ARCMIN).all(axis=1)
+    return [(float(ty), float(tz)) for ty, tz in np.asarray(places)[away]]
 
 
 def _crowds(source: CatalogSource, kept: Sequence[CatalogSource]) -> bool:

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from integral_oda.arrays import Array
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
-from integral_oda.engines.native.field import DetectorEfficiency, FieldSources, live_time_map, traits_of, with_asked
+from integral_oda.engines.native.field import (
+    DetectorEfficiency,
+    FieldSources,
+    live_time_map,
+    traits_of,
+    unlisted_places,
+    with_asked,
+)
 from integral_oda.engines.native.photometry import support_of
 from integral_oda.engines.storage import load_record, save_record
 from integral_oda.errors import DataError
@@ -141,7 +148,7 @@ class BkgS:
         """Fit all sources first; where one is asked for, once more without those that do not show."""
         events, good, dead, efficiency, field, cube, *known = inputs
         plane = _plane(events, good, dead, efficiency, cube)
-        return field_structure(plane, field, events.header, parameters.get("source"), known)
+        return field_structure(plane, field, events.header, parameters.get("source"), known, efficiency.bright)
 
     def save(self, value: FieldStructure, folder: Path) -> None:
         """Write the maps."""
@@ -167,6 +174,7 @@ def field_structure(
     header: Mapping[str, Any],
     asked: Sequence[Any] | None,
     known: Sequence[Template] = (),
+    bright: Array | None = None,
 ) -> FieldStructure:
     """Structure of the background beside the sources of a field that show, and the one asked for.
 
@@ -180,6 +188,8 @@ def field_structure(
         Name, RA, Dec (degrees) of the one source wanted; every one of the field if None.
     known : sequence of Template
         Structure that other windows show.
+    bright : ndarray, optional
+        ``(n, 2)`` tangents of bright sources that no catalogue lists; they are fitted without a name.
 
     Raises
     ------
@@ -192,10 +202,23 @@ def field_structure(
         raise DataError(f"{asked[0]} does not light the detector in this science window")
     if not field.names:
         raise DataError(f"science window {header.get('SWID', '')}: no source lights the detector")
+    field = _with_nameless(field, [] if bright is None else unlisted_places(bright, field))
     if asked is not None:
         pairs = enumerate(zip(field.names, _significances(plane, field), strict=True))
         field = field.chosen([k for k, (name, s) in pairs if name == asked[0] or s >= FITTED_SIGNIFICANCE])
     return _fitted(plane, field, known)
+
+
+def _with_nameless(field: FieldSources, places: Sequence[tuple[float, float]]) -> FieldSources:
+    """Field with further sources that have places in the detector's frame alone."""
+    unknown = [float("nan")] * len(places)
+    return FieldSources(
+        [*field.names, *[""] * len(places)],
+        [*field.ra_deg, *unknown],
+        [*field.dec_deg, *unknown],
+        [*field.tangent_y, *(ty for ty, _ in places)],
+        [*field.tangent_z, *(tz for _, tz in places)],
+    )
 
 
 def _lights(tangents: tuple[float, float], usable: NDArray[np.bool_]) -> bool:
@@ -319,7 +342,7 @@ def window_spectra(
     raw: Mapping[str, Path],
 ) -> WindowSpectra:
     """Spectra of the source asked for, or of all, corrected for the mask's support where there are off-axis maps."""
-    wanted = [k for k, name in enumerate(structure.names) if asked is None or name == asked[0]]
+    wanted = [k for k, name in enumerate(structure.names) if name and (asked is None or name == asked[0])]
     spectra = WindowSpectra(
         names=[structure.names[k] for k in wanted],
         ra_deg=[structure.ra_deg[k] for k in wanted],

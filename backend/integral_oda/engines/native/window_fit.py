@@ -9,7 +9,7 @@ import numpy as np
 
 from integral_oda.arrays import Array, IntArray
 from integral_oda.engines.native.events import DeadTime, GoodTime, SelectedEvents
-from integral_oda.engines.native.field import FieldSources, with_asked
+from integral_oda.engines.native.field import FieldSources, unlisted_places, with_asked
 from integral_oda.engines.native.image import band_energy_kev
 from integral_oda.errors import DataError
 from integral_oda.imaging.shadowgram import Shadowgram
@@ -51,7 +51,7 @@ class WindowFit:
     fluxes, flux_errors : ndarray
         ``(n_sources,)`` mean fluxes with their whole errors, as the image has them.
     pifs : ndarray
-        ``(n_pixels, n_sources)`` on the usable pixels.
+        ``(n_pixels, n_sources)`` on the usable pixels; behind the named sources those of bright ones without a name.
     estimator : Estimator
     offset : ndarray
         ``(n_sources,)`` to add to a rate of the estimator, counts/s, so that the bins add up to the mean flux.
@@ -73,7 +73,7 @@ class WindowFit:
         covariance = Covariance(shadowgram, widths)
         energy = band_energy_kev(band)
         field = with_asked(field, asked, attitude)
-        names, places = field.names, field.tangents
+        names, places = field.names, [*field.tangents, *unlisted_places(shadowgram.clean_tangents, field)]
         if asked is not None and not _lights(places[names.index(asked[0])], shadowgram):
             raise DataError(f"{asked[0]} does not light the detector in this science window")
         design = shadowgram.shadows(places, energy)
