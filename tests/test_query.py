@@ -93,6 +93,7 @@ BAD = [
     (LightCurveQuery, {"scw_list": SCW, "E1_keV": 90}, "E1_keV", "90-80 keV is upside down"),
     (LightCurveQuery, {"scw_list": SCW, "more_bands": [(80, 20)]}, "band", "80-20 keV is upside down"),
     (ImageQuery, {"scw_list": SCW, "bands": [(80, 20)]}, "band", "80-20 keV is upside down"),
+    (ImageQuery, {"scw_list": SCW, "bands": [EnergyBand(20, 40), EnergyBand(80, 20)]}, "band", "band = 20-40, 80-20:"),
     (ImageQuery, {"src_name": "Crab", "T1": "2020-01-01"}, "T1", "together"),
     (ImageQuery, {"src_name": "Crab", "T1": "2020-01-01", "T2": "later"}, "T2", "later cannot be read"),
     (ImageQuery, {"src_name": "Crab", "T1": "1", "T2": "2", "T_format": "fortnight"}, "T_format", "fortnight"),

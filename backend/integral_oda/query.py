@@ -561,5 +561,6 @@ def _named_in(message: str, kind: type[BaseModel], values: Mapping[str, Any]) ->
 
 
 def _brief(value: object) -> str:
-    text = str(value)
+    bands = isinstance(value, (list, tuple)) and value and all(isinstance(part, EnergyBand) for part in value)
+    text = ", ".join(map(str, value)) if bands else str(value)  # type: ignore[call-overload]
     return text if len(text) <= 80 else f"{text[:77]}..."

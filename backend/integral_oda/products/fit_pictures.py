@@ -13,6 +13,9 @@ from integral_oda.spectra.fit import FitResult, SpectrumData
 
 __all__ = ["draw_fit"]
 
+_LABELLED = "235"
+"""First digits of the energies that are written at minor ticks."""
+
 KEV_IN_ERG = 1.602176634e-9
 _COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 
@@ -91,12 +94,12 @@ def _draw_band(axes: Any, result: FitResult) -> None:
 
 
 def _label(counts: Any, residuals: Any, unfolded: Any, result: FitResult) -> None:
-    from matplotlib.ticker import ScalarFormatter
+    from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
     unfolded.set_xscale("log")
     unfolded.xaxis.set_major_formatter(ScalarFormatter())
-    unfolded.xaxis.set_minor_formatter(ScalarFormatter())
-    unfolded.tick_params(axis="x", which="minor", labelsize=7)
+    unfolded.xaxis.set_minor_formatter(FuncFormatter(_some_energies))
+    unfolded.tick_params(axis="x", which="minor", labelsize=8)
     counts.tick_params(labelbottom=False, which="both")
     residuals.tick_params(labelbottom=False, which="both")
     counts.set_ylabel("counts/s/keV")
@@ -108,6 +111,11 @@ def _label(counts: Any, residuals: Any, unfolded: Any, result: FitResult) -> Non
     values = ", ".join(f"{p.name} = {p.value:.4g} ± {p.error:.2g}" for p in free)
     statistic = f"{result.problem.statistic} {result.value:.1f} / {result.dof}"
     counts.set_title(f"{result.problem.model.expression}: {values}; {statistic}", fontsize=9)
+
+
+def _some_energies(energy: float, _position: int | None = None) -> str:
+    """Label of a minor tick: only those that leave room for the others."""
+    return f"{energy:g}" if f"{energy:.0e}"[0] in _LABELLED else ""
 
 
 def _draw_contours(axes: Any, result: FitResult, contours: Mapping[str, Any]) -> None:
