@@ -52,7 +52,7 @@ def fit_figure(result: FitResult, width: int = 760) -> Figure:
         Three figures with one axis of energy, named ``counts``, ``residuals`` and ``unfolded``.
     """
     from bokeh.layouts import column
-    from bokeh.models import BasicTickFormatter, LogTicker
+    from bokeh.models import LogTicker, PrintfTickFormatter
     from bokeh.models.annotations import Span
 
     counts = _panel("counts/s/keV", width, 260, "counts")
@@ -60,7 +60,7 @@ def fit_figure(result: FitResult, width: int = 760) -> Figure:
     unfolded = _panel("E² N(E) [erg/cm²/s]", width, 280, "unfolded", counts.x_range)
     unfolded.xaxis.axis_label = "Energy [keV]"
     unfolded.yaxis.ticker = LogTicker(mantissas=[1, 2, 5])
-    unfolded.yaxis.formatter = BasicTickFormatter(use_scientific=True, precision=0)
+    unfolded.yaxis.formatter = PrintfTickFormatter(format="%.2g")
     counts.title.text = (
         f"{result.problem.model.expression}: {result.problem.statistic} {result.value:.1f} / {result.dof}"
     )

@@ -21,10 +21,10 @@ from integral_oda.instrument.energy import EnergyBand
 from integral_oda.instrument.pixel_status import on_grid
 from integral_oda.products.fits_io import open_fits
 
-__all__ = ["TimedPlane", "find_file", "off_axis_maps", "read_planes"]
+__all__ = ["SAME_EDGE_KEV", "TimedPlane", "find_file", "off_axis_maps", "read_planes"]
 
 _PIXELS_A_SIDE = 128
-_SAME_EDGE_KEV = 0.3
+SAME_EDGE_KEV = 0.3
 _SAME_TIME_DAYS = 1e-6
 _DECIMALS = 5
 _KINDS = ("DETECTOR", "VARIANCE", "EFFICIENCY")
@@ -63,7 +63,7 @@ class _Image:
         """Whether it is of the same band and time."""
         times = (self.start_ijd - other.start_ijd, self.stop_ijd - other.stop_ijd)
         edges = (self.band.e1_kev - other.band.e1_kev, self.band.e2_kev - other.band.e2_kev)
-        return max(map(abs, edges)) < _SAME_EDGE_KEV and not max(map(abs, times)) > _SAME_TIME_DAYS
+        return max(map(abs, edges)) < SAME_EDGE_KEV and not max(map(abs, times)) > _SAME_TIME_DAYS
 
 
 def find_file(inputs: Sequence[Any], name: str) -> Path | None:

@@ -33,7 +33,7 @@ from integral_oda.engines.native.spectra import (
 )
 from integral_oda.engines.native.timing import BinnedCounts, Lcr, Window, fit_counts, through_support
 from integral_oda.engines.native.window_fit import WindowFit
-from integral_oda.engines.osa.planes import TimedPlane, off_axis_maps, read_planes
+from integral_oda.engines.osa.planes import SAME_EDGE_KEV, TimedPlane, off_axis_maps, read_planes
 from integral_oda.engines.osa.sources import PIF_FILE
 from integral_oda.engines.osa.workspace import OsaFiles
 from integral_oda.errors import DataError
@@ -52,7 +52,7 @@ from integral_oda.timing.light_curve import PartialPlane
 
 __all__ = ["ImaOfShadowgrams", "LcrOfPifs", "LcrOfShadowgrams", "LitShadowgram", "ReadShadowgram", "SpeOfShadowgrams"]
 
-_SAME_EDGE_KEV, _ROUNDING_DAYS = 0.3, 1e-7
+_ROUNDING_DAYS = 1e-7
 
 
 class ReadShadowgram(BinI):
@@ -69,7 +69,7 @@ class ReadShadowgram(BinI):
 
 
 def _of_band(planes: Sequence[TimedPlane], band: EnergyBand) -> list[TimedPlane]:
-    found = [p for p in planes if np.allclose(p.band, band, atol=_SAME_EDGE_KEV, rtol=0)]
+    found = [p for p in planes if np.allclose(p.band, band, atol=SAME_EDGE_KEV, rtol=0)]
     if not found:
         raise DataError(f"{len(planes)} shadowgrams, none of {band} keV")
     return found
@@ -122,10 +122,10 @@ class SpeOfShadowgrams(Spe):
 def _of_channels(planes: Sequence[TimedPlane]) -> list[GivenPlane]:
     """Planes of the channels that are extracted."""
     wanted = [EnergyBand(float(a), float(b)) for a, b in pairwise(extracted_edges_kev())]
-    found = [p for p in planes if p.band.e1_kev > wanted[0].e1_kev - _SAME_EDGE_KEV]
-    found = [p for p in found if p.band.e2_kev < wanted[-1].e2_kev + _SAME_EDGE_KEV]
+    found = [p for p in planes if p.band.e1_kev > wanted[0].e1_kev - SAME_EDGE_KEV]
+    found = [p for p in found if p.band.e2_kev < wanted[-1].e2_kev + SAME_EDGE_KEV]
     bands = np.array([p.band for p in found]).reshape(-1, 2)
-    if len(found) != len(wanted) or not np.allclose(bands, wanted, atol=_SAME_EDGE_KEV, rtol=0):
+    if len(found) != len(wanted) or not np.allclose(bands, wanted, atol=SAME_EDGE_KEV, rtol=0):
         raise DataError(f"{len(found)} shadowgrams in OSA's channels; {len(wanted)} are needed")
     return [p.plane for p in found]
 
