@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from integral_oda.catalog.designations import designation
 from integral_oda.cli import main
 from integral_oda.engines.osa.observation import find_products
 from integral_oda.errors import DataError
@@ -230,3 +231,25 @@ def test_files_of_one_name_in_several_windows_stay_apart(real_data, imported, tm
         target.write_bytes((real_data / "dominp_isgri" / "255900280010_isgri_model.fits.gz").read_bytes())
     _, out = imported(tmp_path / "obs")
     assert len(list(out.glob("pif/*/isgri_pif_*.fits"))) == 2
+
+
+def curve_table(name, ra, start):
+    columns = [fits.Column("TIME", "1D", unit="d", array=start + np.array([0.5, 1.5]) / 864),
+               fits.Column("RATE", "1E", array=[5.0, 6.0]), fits.Column("ERROR", "1E", array=[1.0, 1.0])]  # fmt: skip
+    table = fits.BinTableHDU.from_columns(columns, name="ISGR-SRC.-LCR")
+    table.header.update({"NAME": name, "RA_OBJ": ra, "DEC_OBJ": 20.0, "E_MIN": 28.0, "E_MAX": 80.0})
+    table.header.update({"TIMEDEL": 1 / 864, "TIMEUNIT": "d"})
+    return table
+
+
+def test_new_sources_of_two_windows_are_joined_by_their_places_not_their_numbers(imported, tmp_path):
+    for number, place in enumerate((80.0, 85.0)):
+        folder = tmp_path / "obs" / f"scw{number}"
+        folder.mkdir(parents=True)
+        tables = [curve_table("NEW_1", place, 1000.0 + number), curve_table("NEW_2", 90.01 - 0.01 * number, 1000.0)]
+        fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(folder / "isgri_lcr.fits")
+    _, out = imported(tmp_path / "obs")
+    curves = [read_light_curve(path) for path in sorted((out / "lightcurves").glob("isgri_lc_*.fits"))]
+    assert sorted((c.name, len(c)) for c in curves) == [
+        (designation("NEW", 80.0, 20.0), 2), (designation("NEW", 85.0, 20.0), 2), (designation("NEW", 90.01, 20.0), 4)
+    ]  # fmt: skip

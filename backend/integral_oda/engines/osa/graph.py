@@ -40,8 +40,8 @@ class _Step:
     raw: tuple[str, ...] = ("swg",)
 
 
-def _step(name: str, carrier: str, executables: str, *raw: str, tolerant: bool = False) -> _Step:
-    return _Step(DeclaredStep(name, "1", f"{_OSA}.{carrier}", tolerant), tuple(executables.split()), raw)
+def _step(name: str, carrier: str, executables: str, *raw: str, tolerant: bool = False, version: str = "1") -> _Step:
+    return _Step(DeclaredStep(name, version, f"{_OSA}.{carrier}", tolerant), tuple(executables.split()), raw)
 
 
 def _product(name: str, carrier: str) -> _Step:
@@ -56,7 +56,7 @@ _STEPS = {
     "BIN_S": _step("BIN_S", "window:Bin", "ii_shadow_build", *_RAW, "context", "noise"),
     "BIN_T": _step("BIN_T", "window:Bin", "ii_shadow_build", *_RAW, "context", "noise"),
     "MAPS": _step("MAPS", "window:Maps", "ii_map_rebin"),
-    "CAT_I": _step("CAT_I", "window:CatI", "cat_extract", "swg"),
+    "CAT_I": _step("CAT_I", "window:CatI", "cat_extract", "swg", version="2"),
     "PIF": _step("PIF", "window:Pif", "fextract ii_pif", "swg", "tcor"),
     "BKG_I": _step("BKG_I", "window:Bkg", "ii_shadow_ubc", "swg"),
     "BKG_S": _step("BKG_S", "window:Bkg", "ii_shadow_ubc", "swg"),
@@ -65,16 +65,16 @@ _STEPS = {
     "IMA": _step("IMA", "images:Ima", "ii_skyimage", "swg", "tcor"),
     "MOSAIC": _step("MOSAIC", "images:Mosaic", "ii_skyimage", tolerant=True),
     "SRC": _step("SRC", "images:SrcCollect", "src_collect", tolerant=True),
-    "SPE": _step("SPE", "sources:Spe", "ii_spectra_extract", "swg", "tcor", *_ATTITUDE),
-    "LCR": _step("LCR", "sources:Lcr", "ii_lc_extract", "swg", "tcor", *_ATTITUDE),
+    "SPE": _step("SPE", "sources:Spe", "ii_spectra_extract", "swg", "tcor", *_ATTITUDE, version="2"),
+    "LCR": _step("LCR", "sources:Lcr", "ii_lc_extract", "swg", "tcor", *_ATTITUDE, version="2"),
     "LIGHT": _step("LIGHT", "sources:Light", "ii_light", "swg", "events", "tcor", *_ATTITUDE, "context", "noise",
                    "switch"),
     "SPE_SUM": _step("SPE_SUM", "sources:PickSpe", "spe_pick", tolerant=True),
     "LCR_JOIN": _step("LCR_JOIN", "sources:PickLcr", "lc_pick", tolerant=True),
     "PACK_SPE": _product("PACK_SPE", "interchange:PackSpectra"),
     "READ_IMA": _step("READ_IMA", "interchange:ReadImage", ""),
-    "READ_LCR": _step("READ_LCR", "interchange:ReadLightCurves", ""),
-    "READ_SPE": _step("READ_SPE", "spectrum_values:ReadSpectra", ""),
+    "READ_LCR": _step("READ_LCR", "interchange:ReadLightCurves", "", version="2"),
+    "READ_SPE": _step("READ_SPE", "spectrum_values:ReadSpectra", "", version="2"),
 }  # fmt: skip
 _LIST_BAND = EnergyBand(28.0, 80.0)
 """Band of the images whose sources have their spectra extracted."""

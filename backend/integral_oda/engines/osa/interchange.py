@@ -26,7 +26,7 @@ from integral_oda.products.sky_image import SkyImage, read_sky_images
 from integral_oda.products.source_list import Source, read_source_list
 from integral_oda.products.spectrum import read_spectrum
 
-__all__ = ["PackSpectra", "ReadImage", "ReadLightCurves", "read_window_image"]
+__all__ = ["PackSpectra", "ReadImage", "ReadLightCurves", "curves_of_file", "read_window_image"]
 
 _MASKED_PIXELS = 5.0
 _NOISE_VARIANCE_RANGE = 50.0
@@ -156,7 +156,7 @@ class ReadLightCurves:
         """Read those of the band and, where one is asked for, of the source."""
         (files,) = inputs
         picked = [name for name in files.names if name.startswith("lc_")] or [LCR_FILE]
-        curves = [_lasting(curve) for name in picked for curve in read_light_curves(files.path(name))]
+        curves = [curve for name in picked for curve in curves_of_file(files.path(name))]
         low, high = parameters["band"]
         kept = [c for c in curves if abs(c.band.e1_kev - low) < 0.5 and abs(c.band.e2_kev - high) < 0.5]
         source = parameters.get("source")
@@ -175,8 +175,10 @@ class ReadLightCurves:
         return load_light_curves(folder)
 
 
-def _lasting(curve: LightCurve) -> LightCurve:
-    return replace(curve, name=lasting_name(curve.name, curve.ra_deg, curve.dec_deg))
+def curves_of_file(path: Path) -> list[LightCurve]:
+    """Light curves of a file of OSA, its new sources under the names of their places."""
+    found = read_light_curves(path)
+    return [replace(curve, name=lasting_name(curve.name, curve.ra_deg, curve.dec_deg)) for curve in found]
 
 
 class PackSpectra:

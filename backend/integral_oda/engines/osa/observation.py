@@ -20,10 +20,10 @@ from integral_oda.engines.native.pack import LISTS_FILE
 from integral_oda.engines.native.spectra_sum import SourceSpectrum, made_elsewhere, save_spectra
 from integral_oda.engines.native.timing import load_light_curves, save_light_curves
 from integral_oda.engines.osa import ENGINE
-from integral_oda.engines.osa.interchange import read_window_image
+from integral_oda.engines.osa.interchange import curves_of_file, read_window_image
 from integral_oda.engines.steps import DeclaredStep
 from integral_oda.errors import DataError
-from integral_oda.products.light_curve import LightCurve, file_label, read_light_curves
+from integral_oda.products.light_curve import LightCurve, file_label
 from integral_oda.products.pif import PixelIllumination, draw_pif, read_pifs, write_pif
 from integral_oda.products.response_file import read_response
 from integral_oda.products.sky_image import read_sky_images
@@ -35,8 +35,8 @@ __all__ = ["ObservationFiles", "find_products", "product_nodes"]
 
 _OSA = "integral_oda.engines.osa.observation"
 _READ_IMA = DeclaredStep("READ_IMA", "1", f"{_OSA}:ReadSkyImage")
-_READ_LCR = DeclaredStep("READ_LCR", "1", f"{_OSA}:ReadCurves")
-_READ_SPE = DeclaredStep("READ_SPE", "1", "integral_oda.engines.osa.spectrum_values:ReadSpectra")
+_READ_LCR = DeclaredStep("READ_LCR", "2", f"{_OSA}:ReadCurves")
+_READ_SPE = DeclaredStep("READ_SPE", "2", "integral_oda.engines.osa.spectrum_values:ReadSpectra")
 _IMAGE_LCR = DeclaredStep("LCR", "1", "integral_oda.engines.osa.image_curves:ImageCurves", tolerant=True)
 _PACK_SPE = DeclaredStep("PACK_SPE", "1", f"{_OSA}:PackSpectrum", product=True)
 _PACK_PIF = DeclaredStep("PACK_PIF", "1", f"{_OSA}:PackPif", product=True)
@@ -251,7 +251,7 @@ class ReadCurves:
         self, inputs: Sequence[Any], parameters: Mapping[str, Any], raw: Mapping[str, Path]
     ) -> list[LightCurve]:
         """Read every table."""
-        return read_light_curves(raw["curves"])
+        return curves_of_file(raw["curves"])
 
     def save(self, value: list[LightCurve], folder: Path) -> None:
         """Write the curves."""

@@ -245,7 +245,9 @@ def name_new_sources(path: Path) -> None:
             place = (float(row[f"{axis}_OBJ"]) or float(row[f"{axis}_FIN"]) for axis in ("RA", "DEC"))
             old, new = str(row["NAME"]).strip(), lasting_name(str(row["NAME"]).strip(), *place)
             if new != old:
-                row["NAME"], row["SOURCE_ID"] = new, new[:16]
+                row["NAME"] = new
+                if "SOURCE_ID" in hdus[1].columns.names:
+                    row["SOURCE_ID"] = new[:16]
 
 
 class Pif(OsaStep):
