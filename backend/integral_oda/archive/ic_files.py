@@ -127,9 +127,10 @@ def read_off_axis_maps(path: str | Path) -> BandMaps:
 
     Of a file without any of that name, as OSA's rebinned ones may be, every image is taken for one.
     """
-    name = "ISGR-EFFI-MOD"
-    named = any(hdu.name == name for hdu in read_hdus(path) if hdu.header.get("XTENSION") == "IMAGE")
-    return _band_maps(path, name if named else None, SKY_SHAPE)
+    try:
+        return _band_maps(path, "ISGR-EFFI-MOD", SKY_SHAPE)
+    except DataError:
+        return _band_maps(path, None, SKY_SHAPE)
 
 
 def read_detector_maps(path: str | Path) -> BandMaps:

@@ -227,10 +227,9 @@ def with_asked(field: FieldSources, asked: Sequence[Any] | None, attitude: Attit
 
 def unlisted_places(places: Array, field: FieldSources) -> list[tuple[float, float]]:
     """Those of some tangents ``(n, 2)`` at which the field has no source: of bright sources that no catalogue lists."""
-    known = np.array(field.tangents).reshape(-1, 2)
-    apart = np.rad2deg(np.hypot(*np.moveaxis(np.asarray(places)[:, None] - known, -1, 0))) * 60
-    away = (apart >= SAME_PLACE_ARCMIN).all(axis=1)
-    return [(float(ty), float(tz)) for ty, tz in np.asarray(places)[away]]
+    bright, known = (np.asarray(values, dtype=float).reshape(-1, 2) for values in (places, field.tangents))
+    apart = np.rad2deg(np.hypot(*np.moveaxis(bright[:, None] - known, -1, 0))) * 60
+    return [(float(ty), float(tz)) for ty, tz in bright[(apart >= SAME_PLACE_ARCMIN).all(axis=1)]]
 
 
 def _crowds(source: CatalogSource, kept: Sequence[CatalogSource]) -> bool:
