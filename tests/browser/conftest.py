@@ -40,11 +40,18 @@ class App:
 
     @property
     def kernels(self):
-        return [process for process in self.server.children() if "ipykernel" in " ".join(process.cmdline())]
+        return [process for process in self.server.children() if "ipykernel" in command_line(process)]
 
     @property
     def jobs(self):
         return jobs_of(self.store, owner())
+
+
+def command_line(process):
+    """Words of a process; none once it has ended, which kernels of earlier tests do at any time."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def _serve(archive, store):
