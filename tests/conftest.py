@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import platformdirs
 import pytest
+from hypothesis import settings
 
 TESTDATA = "INTEGRAL_ODA_TESTDATA"
 NO_TESTDATA = f"{TESTDATA} is not set: the real data are not here"
@@ -18,6 +19,10 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 pytest_plugins = ["pytester"]
 
 os.environ.setdefault("INTEGRAL_ODA_OFFLINE", "1")  # no test asks a resolver or an archive of the network
+
+# No test measures a time: a busy machine is no failure. The rest is as Hypothesis has it, here or in CI.
+settings.register_profile("unhurried", settings(), deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

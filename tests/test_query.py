@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -43,7 +43,6 @@ def test_windows_from_a_file(tmp_path):
 half_kev = st.integers(30, 2000).map(lambda n: n / 2)
 
 
-@settings(deadline=None)
 @given(half_kev, half_kev)
 def test_a_band_is_accepted_exactly_if_it_points_up(e1, e2):
     if e1 < e2:
@@ -56,7 +55,6 @@ def test_a_band_is_accepted_exactly_if_it_points_up(e1, e2):
             image(bands=[(20, 40), (e1, e2)])
 
 
-@settings(deadline=None)
 @given(st.floats().filter(lambda e: not (15 <= e <= 1000 and (2 * e).is_integer())))
 def test_other_energies_are_refused(energy):
     with pytest.raises(RequestError) as caught:
@@ -135,14 +133,12 @@ def test_a_query_cannot_be_changed():
         image().scw_list = ()
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(half_kev, half_kev).filter(lambda b: b[0] < b[1]), min_size=1, max_size=4))
 def test_a_query_survives_json(bands):
     query = image(bands=bands, at=("Crab", "83.6,22.0"), detection_threshold=6.5)
     assert ImageQuery.model_validate_json(query.model_dump_json()) == query
 
 
-@settings(deadline=None)
 @given(half_kev, half_kev)
 def test_a_band_is_read_as_it_is_written(e1, e2):
     assert parse_band(str(EnergyBand(e1, e2))) == (e1, e2)

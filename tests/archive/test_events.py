@@ -195,7 +195,7 @@ def test_a_good_time_table_without_rows(write, make_events):
 
 
 @given(st.data())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_truncated_gzip_file_never_passes(tmp_path, packed_event_bytes, data):
     path = tmp_path / "isgri_events.fits.gz"
     path.write_bytes(packed_event_bytes[: data.draw(st.integers(0, len(packed_event_bytes) - 1))])
@@ -203,7 +203,7 @@ def test_a_truncated_gzip_file_never_passes(tmp_path, packed_event_bytes, data):
 
 
 @given(st.data())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_truncated_plain_file_passes_only_between_two_extensions(tmp_path, event_bytes, data):
     path = tmp_path / "isgri_events.fits"
     length = data.draw(st.integers(0, len(event_bytes) - 1))
@@ -215,7 +215,7 @@ def test_a_truncated_plain_file_passes_only_between_two_extensions(tmp_path, eve
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 255)), min_size=1, max_size=4))
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flipped_bytes_in_a_header_are_read_or_refused(tmp_path, event_bytes, flips):
     start = FITS_HEADER
     stop = start + event_bytes[start:].index(b"END      ")

@@ -47,7 +47,7 @@ def test_everything_fits_into_a_wide_query():
     assert plan.exposure_s == pytest.approx(sum(w.coded_fraction * 1500 for w in plan.windows))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(count=st.integers(1, 59), seed=st.none() | st.integers(0, 2**40))
 def test_max_pointings_is_what_is_taken(count, seed):
     plan = plan_pointings(dither(), CRAB, Criteria(radius_deg=20, max_pointings=count, seed=seed))

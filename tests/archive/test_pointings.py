@@ -54,7 +54,7 @@ def test_of_two_rows_of_one_name_the_later_stays():
     assert PointingIndex.merge([old, new]).good_s.tolist() == [3.0, 2.0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ra=st.floats(0, 359.99), dec=st.floats(-90, 90), radius=st.floats(0.1, 180), seed=st.integers(0, 5))
 def test_a_cone_holds_what_is_near(ra, dec, radius, seed):
     index = make_index(seed=seed)

@@ -33,7 +33,7 @@ def same(a: SourceCatalogue, b: SourceCatalogue) -> bool:
 
 
 @pytest.mark.parametrize("suffix", [".fits", ".ecsv", ".reg", ".json"])
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sources=st.lists(SOURCES, min_size=1, max_size=5))
 def test_every_form_comes_back_exactly(tmp_path, suffix, sources):
     catalogue = SourceCatalogue(tuple(sources))

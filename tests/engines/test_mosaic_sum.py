@@ -62,7 +62,7 @@ def assert_same(one, other):
     assert one.sources == other.sources
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(cuts=st.sets(st.integers(1, 6), max_size=4), number=st.integers(2, 7))
 def test_sums_of_sums_are_the_sum(cuts, number):
     windows = [window(n) for n in range(number)]

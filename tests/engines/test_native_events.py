@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.io import fits
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from integral_oda.archive.events import EventList, read_events
@@ -113,7 +113,6 @@ def test_selected_events_survive_the_store(tmp_path):
     assert back.header == selected.header
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=2, max_size=10), st.lists(st.integers(0, 300), min_size=1, max_size=20))
 def test_times_are_good_from_a_start_until_before_a_stop(steps, times):
     edges = np.cumsum(steps)[: len(steps) // 2 * 2].reshape(-1, 2).astype(float)

@@ -103,7 +103,7 @@ def test_modules_are_brought_to_the_line_of_all_together():
 
 
 @given(common=st.floats(1.3, 3.0), sign=st.sampled_from([-1, 1]), seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_a_common_shift_above_the_warning_is_taken_off(common, sign, seed):
     shift = sign * common
     factors = gain_factors(background_spectra(np.full(8, shift), seed), REVOLUTION)

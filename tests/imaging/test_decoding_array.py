@@ -38,7 +38,7 @@ def test_the_masks_own_array_is_its_contrast(scale):
         assert match_decoding(scale * array).contrast == pytest.approx(mask_contrast(), abs=1e-12)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(before=st.integers(0, 2), after=st.integers(0, 2), margin=st.integers(0, 40))
 def test_an_array_of_pixels_is_found_within_two_pixels_of_the_middle(before, after, margin):
     array = np.pad(2 * mask_contrast(), ((margin + before, margin + after), (margin + after, margin + before)))

@@ -66,7 +66,7 @@ def test_with_a_known_shape_it_is_the_gain_with_the_level_free(covariance_of):
     assert model.evidence_at([])([FULLY])[0] == pytest.approx(flux[0] ** 2 / variance[0, 0], rel=1e-6)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(-50, 500))
 def test_the_flux_of_other_sources_does_not_matter(covariance_of, flux):
     model = FieldModel(covariance_of([LitSource(*HALF, 20.0), LitSource(*OTHER, 30.0)]), ENERGY_KEV)

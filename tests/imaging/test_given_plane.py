@@ -46,7 +46,7 @@ def corrected_plane(counts, efficiency, uniformity, background, unit):
                           np.where(used, counts / seen**2, 0.0), efficiency, uniformity)  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000), unit=st.sampled_from([1.0, ONTIME_S, 1e-3, 8192.4]), mean=st.floats(0.2, 50))
 def test_what_was_corrected_for_comes_back_in_any_unit(seed, unit, mean):
     rng, efficiency, uniformity, background = detector(seed, mean)

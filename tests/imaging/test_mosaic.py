@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -25,7 +25,6 @@ def added(*images, extent=None, method=Resampling.NEAREST, camera=CAMERA):
     return total
 
 
-@settings(deadline=None)
 @given(planes, variances, variances, st.sampled_from([Resampling.NEAREST, Resampling.CUBIC, Resampling.SPREAD]))
 def test_one_image_on_its_own_grid_is_its_own_mosaic(flux, variance, exposure, method):
     mosaic = added((flux, variance, exposure), method=method).planes()
@@ -35,7 +34,6 @@ def test_one_image_on_its_own_grid_is_its_own_mosaic(flux, variance, exposure, m
     assert np.allclose(mosaic.exposure, exposure, rtol=1e-5)
 
 
-@settings(deadline=None)
 @given(planes, variances)
 def test_two_equal_images_halve_the_variance(flux, variance):
     mosaic = added(*[(flux, variance, np.full(SHAPE, 10.0))] * 2).planes()
@@ -44,7 +42,6 @@ def test_two_equal_images_halve_the_variance(flux, variance):
     assert np.all(mosaic.exposure == 20)
 
 
-@settings(deadline=None)
 @given(planes, variances, planes, variances)
 def test_the_sum_is_the_inverse_variance_mean_in_any_order(flux1, variance1, flux2, variance2):
     first, second = (flux1, variance1, variance1), (flux2, variance2, variance2)
@@ -138,7 +135,6 @@ def test_ripples_are_taken_from_a_variance_and_its_slope_is_kept():
     assert np.abs(smooth / level * 1.02 - 1)[inside].max() < 0.05
 
 
-@settings(deadline=None)
 @given(st.floats(1e-4, 1e4), npst.arrays(bool, (14, 17)))
 def test_a_level_variance_stays_what_it_is(level, seen):
     smooth = without_ripples(np.where(seen, level, 0.0))

@@ -19,7 +19,7 @@ def correlated_noise(generator, shape=SHAPE, sigma=FORM.correlation):
     return np.fft.ifft2(np.fft.fft2(generator.normal(size=shape)) * np.sqrt(power / power.mean())).real
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(1, 1e4))
 def test_a_source_without_noise_comes_back_exactly(dx, dy, flux):
     image = peak_image(SHAPE, [FittedPeak(25 + dx, 20 + dy, flux, 1.0)], FORM)

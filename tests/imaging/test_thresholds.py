@@ -169,7 +169,7 @@ def test_a_refit_keeps_the_offsets(simulated):
     assert np.array_equal(again.offset_kev, known.offset_kev)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(shift=st.floats(-12, 12), seed=st.integers(0, 99))
 def test_only_the_differences_of_a_context_count(simulated, shift, seed):
     some = np.random.default_rng(seed).permutation(N_PIXELS)[:500]

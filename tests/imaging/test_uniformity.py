@@ -118,7 +118,7 @@ def test_a_neighbouring_band_never_shares_an_event(start, width):
         assert band.e2_kev > 660
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(0.2, 2.0))
 def test_the_amplitude_of_a_template_is_fitted(pair, scale):
     band, above = pair()

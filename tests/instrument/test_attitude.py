@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from integral_oda.instrument.attitude import (
@@ -30,14 +30,12 @@ def attitudes(draw):
     return Attitude(x, np.cos(roll) * np.cross(x, east) + np.sin(roll) * east)
 
 
-@settings(deadline=None)
 @given(attitudes(), tangent_values, tangent_values)
 def test_tangents_to_sky_and_back(attitude, ty, tz):
     back = attitude.tangents(*attitude.position(ty, tz))
     assert np.array(back) == pytest.approx(np.array([ty, tz]), abs=1e-9)
 
 
-@settings(deadline=None)
 @given(attitudes(), st.lists(st.tuples(tangent_values, tangent_values), min_size=1, max_size=4))
 def test_world_coordinates_are_those_of_the_tangents(attitude, places):
     ty, tz = np.array(places).T
@@ -53,7 +51,6 @@ def test_world_coordinates_hold_at_the_poles(dec):
     assert separation_deg(*attitude.position(0.1, -0.03), *by_wcs) < 0.01 * ARCSEC
 
 
-@settings(deadline=None)
 @given(attitudes())
 def test_axes_are_right_handed_and_orthonormal(attitude):
     frame = np.stack([attitude.x, attitude.y, attitude.z])
@@ -61,7 +58,6 @@ def test_axes_are_right_handed_and_orthonormal(attitude):
     assert np.linalg.det(frame) == pytest.approx(1)
 
 
-@settings(deadline=None)
 @given(st.floats(0, 399), st.floats(0, 399))
 def test_pixels_and_tangents_are_inverse(column, row):
     assert tangents_to_pixel(*pixel_to_tangents(column, row)) == pytest.approx((column, row), abs=1e-9)

@@ -85,7 +85,7 @@ def test_exact_areas_against_single_rays(ty, tz, energy_kev):
     assert np.mean(exact - traced) == pytest.approx(0, abs=0.003)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(-0.25, 0.25), st.floats(-0.25, 0.25))
 def test_mask_and_detector_are_mirror_symmetric(ty, tz):
     pif = pixel_illumination(ty, tz)
@@ -93,7 +93,7 @@ def test_mask_and_detector_are_mirror_symmetric(ty, tz):
     assert np.allclose(pixel_illumination(ty, -tz), pif[::-1], atol=1e-9)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4), st.floats(15, 1000))
 def test_illumination_is_a_fraction_and_nothing_lights_the_gaps(ty, tz, energy):
     pif = pixel_illumination(ty, tz, energy)

@@ -41,7 +41,6 @@ def test_the_crabs_rate_times_its_factor_is_its_energy_flux(e1, e2, flux):
     assert crab_rate(band) * erg_per_count(band) == pytest.approx(flux, rel=2e-3)
 
 
-@settings(deadline=None)
 @given(st.integers(30, 150), st.integers(1, 60), st.integers(1, 60))
 def test_rates_of_adjoining_bands_add_up(low, first, second):
     edges = [low / 2, (low + first) / 2, (low + first + second) / 2]
@@ -100,7 +99,7 @@ def test_both_forms_are_the_same_response(form):
         assert set(arf) == {1.0}
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.sets(st.integers(0, 256), min_size=2))
 def test_rebinning_keeps_the_counts(chosen):
     response = nominal_response(2559)
@@ -122,7 +121,7 @@ def test_a_matrix_that_does_not_fit_its_edges_is_refused():
         Response(np.arange(4.0), np.arange(3.0), np.zeros((3, 3)), "made up")
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.floats(13, 1000), min_size=2, max_size=12, unique=True))
 def test_resampling_to_any_edges_keeps_the_counts(chosen):
     response, edges = nominal_response(2559), np.sort(chosen)

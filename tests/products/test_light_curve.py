@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from astropy.io import fits
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from integral_oda.errors import DataError
@@ -93,7 +93,6 @@ def test_labels(name, label):
     assert file_label(name) == label
 
 
-@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_a_label_is_safe_in_a_file_name(name):
     label = file_label(name)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 mpl.use("agg")
@@ -141,7 +141,6 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size
 VALUES = st.recursive(st.none() | st.integers(-9, 9) | TEXT, lambda inner: st.lists(inner, max_size=4), max_leaves=20)
 
 
-@settings(deadline=None)  # it writes files
 @given(query=st.dictionaries(TEXT, VALUES, max_size=8))
 def test_any_query_comes_back_as_it_was(tmp_path_factory, query):
     folder = tmp_path_factory.mktemp("any")

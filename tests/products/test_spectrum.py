@@ -17,7 +17,7 @@ def spectrum(rate, **more):
     return Spectrum("Cyg X-1", 299.59, 35.2, np.asarray(rate, float), exposure_s=1234.5, **{**values, **more})
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(RATES)
 def test_round_trip(tmp_path, rate):
     covariance = np.diag(np.arange(1.0, len(rate) + 1))

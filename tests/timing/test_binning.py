@@ -54,7 +54,7 @@ def test_a_burst_takes_its_own_live_time():
     assert np.delete(live, 50) == pytest.approx(0.7 * (1 - DEAD_S) / mean, rel=1e-3)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.floats(0.5, 50))
 def test_live_time_of_bins_adds_up(seed, width):
     rng = np.random.default_rng(seed)

@@ -50,7 +50,6 @@ def test_good_time_worked_out_by_hand(edges, intervals, expected):
 spans = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=6)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 200), min_size=2, max_size=8, unique=True), spans)
 def test_good_time_is_a_sum_over_single_seconds(edges, lengths):
     edges = sorted(edges)
@@ -79,7 +78,6 @@ def test_rounding_makes_no_bin_of_its_own(start, bins, width):
     assert len(fixed_edges(start, start + bins * width / DAY_S, width)) == bins + 1
 
 
-@settings(deadline=None)
 @given(st.floats(0.1, 5000), st.floats(0.1, 2000))
 def test_edges_rise_and_cover_the_time(length, width):
     start, stop = seconds(0, length)
@@ -155,7 +153,7 @@ def test_a_burst_is_measured_in_its_bin_alone(estimator, shadows, background):
     assert np.all(np.abs(rates.rate[others, 0]) < 5 * rates.error[others, 0])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.lists(st.floats(0.01, 50), min_size=2, max_size=6))
 def test_bins_add_up_to_the_whole(seed, live):
     rng = np.random.default_rng(seed)

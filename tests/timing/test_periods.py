@@ -29,7 +29,7 @@ def test_phases_worked_out_by_hand():
     assert slowing.cycles(START + np.array([1000.0]) / DAY_S) == pytest.approx([100 - 5], abs=1e-4)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.floats(0.05, 4000), st.integers(2, 30), st.sampled_from([0.0, 1e-7]))
 def test_exposure_of_the_phases_is_the_good_time(period, n_bins, derivative):
     exposure = phase_exposure(Ephemeris(period, derivative, START - 1), GTI, n_bins)

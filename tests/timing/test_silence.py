@@ -28,7 +28,7 @@ def test_a_steady_rate_is_never_silent():
         assert not len(find_silence(*events(rate, 2000)))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.floats(100, 800), st.floats(2.0, 60.0))
 def test_a_telemetry_gap_is_found_where_it_is(seed, start, length):
     time, module = events(600, 1000, seed, lambda t, m: (t > start) & (t < start + length))

@@ -138,7 +138,7 @@ NAMES = st.text("ABCdef 123+-", min_size=1, max_size=12).map(str.strip).filter(b
 PLACES = st.tuples(NAMES, st.floats(0, 359.99), st.floats(-90, 90))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(PLACES, max_size=8, unique_by=lambda place: place[0].casefold()), st.data())
 def test_rows_show_the_list_whatever_is_done_to_it(places, data):
     import tempfile

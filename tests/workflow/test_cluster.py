@@ -132,7 +132,7 @@ def test_nothing_stays_behind(tmp_path, cluster, store):
     assert store.verify().damaged == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(graphs(), st.data())
 def test_any_graph_ends_as_in_one_process(tmp_path_factory, cluster, shape, data):
     """Nodes of a few windows in any order, so that bundles depend on one another in every way."""

@@ -456,7 +456,7 @@ def test_threads_that_want_the_same_compute_it_once(tmp_path, store, shared):
 # -- any graph -------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(graphs(), st.data())
 def test_any_graph_gives_its_values_with_and_without_a_store(tmp_path_factory, shape, data):
     expected, store = expected_values(shape), Store(tmp_path_factory.mktemp("store"))

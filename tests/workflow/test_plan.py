@@ -111,7 +111,7 @@ def test_a_node_that_one_target_needs_runs_though_another_does_not(tmp_path, sto
     assert plan([again, other], store).counts() == {"stored": 4, "to run": 3, "not needed": 1, "will fail": 0}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.sets(st.sampled_from("abcdef"), min_size=1), st.sets(st.sampled_from("abcdef"), min_size=1), st.booleans())
 def test_the_plan_is_what_happens(tmp_path_factory, before, after, other_band):
     folder = tmp_path_factory.mktemp("plan")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from integral_oda.errors import RequestError
@@ -35,7 +35,6 @@ def test_every_flare_of_v404_cyg_lies_in_the_middle_of_a_window(count):
         assert min(abs(window.start_mjd + half - flare) for window in windows) < 1e-6
 
 
-@settings(deadline=None)
 @given(st.integers(1, 50))
 def test_the_crab_is_seen_so_often_in_every_year(count):
     windows = choose_windows(read_case("crab"), count)
