@@ -198,8 +198,10 @@ def test_an_archive_under_a_regular_file(tmp_path, sample):
         fetch_sample(tmp_path / "file" / "archive", sample=sample)
 
 
+# A shell's background jobs and the workers of pytest-xdist ignore SIGINT, and their children would do so too.
 CHILD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from integral_oda.archive.sample import SampleFile, fetch_sample
 fetch_sample(sys.argv[1], sample=SampleFile(*sys.argv[2:6], int(sys.argv[6]), *sys.argv[7:]))
 """
