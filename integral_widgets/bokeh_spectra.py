@@ -52,14 +52,14 @@ def fit_figure(result: FitResult, width: int = 760) -> Figure:
         Three figures with one axis of energy, named ``counts``, ``residuals`` and ``unfolded``.
     """
     from bokeh.layouts import column
-    from bokeh.models import LogTicker, PrintfTickFormatter
+    from bokeh.models import FixedTicker, PrintfTickFormatter
     from bokeh.models.annotations import Span
 
     counts = _panel("counts/s/keV", width, 260, "counts")
     residuals = _panel("Residual [sigma]", width, 150, "residuals", counts.x_range, logarithmic=False)
     unfolded = _panel("E² N(E) [erg/cm²/s]", width, 280, "unfolded", counts.x_range)
     unfolded.xaxis.axis_label = "Energy [keV]"
-    unfolded.yaxis.ticker = LogTicker(mantissas=[1, 2, 5])
+    unfolded.yaxis.ticker = FixedTicker(ticks=[m * 10.0**k for k in range(-16, 0) for m in (1, 2, 5)])
     unfolded.yaxis.formatter = PrintfTickFormatter(format="%.2g")
     counts.title.text = (
         f"{result.problem.model.expression}: {result.problem.statistic} {result.value:.1f} / {result.dof}"
@@ -107,6 +107,8 @@ def contour_figure(contours: Mapping[str, Any], best: Mapping[str, float], width
             legend_label=f"{line['sigma']:g} sigma",
         )
     plot.scatter([best[first]], [best[second]], marker="cross", size=14, color=MODEL_COLOUR, name="best")
+    without = " and ".join(f"{sigma:g}" for sigma in contours.get("without_contour", ()))
+    plot.title.text = f"None at {without} sigma: the fit does not hold them" if without else ""
     plot.legend.orientation = "horizontal"
     plot.add_layout(plot.legend[0], "above")  # inside it would hide the tip of a contour
     return plot

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["FitProducts", "FitRequest", "fit_spectra", "load_spectrum", "noticed_data", "repeat_fit"]
 
 FIT_FILE, XCM_FILE, PICTURE_FILE, CHAIN_FILE = "fit.json", "fit.xcm", "fit.png", "chain.ecsv"
+_CONTOUR_SIGMA = (1.0, 2.0, 3.0)
 _FLUX_RULE = "two energies in keV with a hyphen, the lower one first, such as 20-100"
 
 
@@ -364,10 +365,23 @@ def _report(
 
 
 def _contours(result: FitResult, names: tuple[str, str]) -> dict[str, Any]:
-    levels = (1.0, 2.0, 3.0)
-    lines = result.contour(*names, levels)
-    pairs = zip(levels, lines, strict=True)
-    return {"parameters": list(names), "lines": [{"sigma": s, "points": line.tolist()} for s, line in pairs]}
+    """Contours of the levels that have one, and the levels that have none.
+
+    Raises
+    ------
+    DataError
+        If there is no contour at all.
+    """
+    lines, none = [], []
+    for level in _CONTOUR_SIGMA:
+        try:
+            (line,) = result.contour(*names, [level])
+            lines.append({"sigma": level, "points": line.tolist()})
+        except DataError:
+            none.append(level)
+    if not lines:
+        raise DataError(f"no contour of {names[0]} and {names[1]}: the fit does not hold them")
+    return {"parameters": list(names), "lines": lines, "without_contour": none}
 
 
 def _source_of(loaded: LoadedSpectrum, data: SpectrumData) -> dict[str, Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from ic_trees import write_band_maps, write_covariances, write_decoding, write_luts, write_mask, write_table
 
 from integral_oda.archive.ic_files import (
@@ -69,6 +70,14 @@ def test_detector_maps_of_both_shapes(shape, tmp_path):
     plane = read_detector_maps(tmp_path / "b.fits").planes[0]
     assert plane.shape == (134, 130)
     assert (plane[active_pixels()] == 2.0).all()
+
+
+def test_maps_without_energies_are_refused(tmp_path):
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.ones((134, 130)), name="ISGR-BACK-BKG")]).writeto(
+        tmp_path / "b.fits"
+    )
+    with pytest.raises(DataError, match="without the energies"):
+        read_detector_maps(tmp_path / "b.fits")
 
 
 def test_maps_of_another_shape_are_refused(tmp_path):

@@ -67,6 +67,25 @@ def test_contour_touches_the_errors():
         result.contour("index", "nothing")
 
 
+@pytest.mark.parametrize("relative_error", [0.02, 0.3, 0.6])
+def test_the_statistic_on_a_contour_is_higher_by_its_level(relative_error):
+    """Index and norm lie in a valley some hundred times as long as wide."""
+    result = fit_model(FitProblem([spectrum(crab, relative_error, seed=4)], model_from_expression("powerlaw")))
+    for level, line in zip((1, 2, 3), result.contour("index", "norm"), strict=True):
+        higher = np.array([result.problem.value(point) for point in line]) - result.value
+        assert higher == pytest.approx(level**2, rel=0.05)
+        steps = np.hypot(*np.diff(np.vstack([line, line[:1]]), axis=0).T / np.ptp(line, axis=0)[:, None])
+        assert steps.max() < 0.3
+
+
+def test_a_contour_that_is_cut_short_is_none():
+    """The data allow the cut-off up to its limit: no line is closed, and half of one would look like a small error."""
+    bent = model_from_expression("cutoffpl")
+    result = fit_model(FitProblem([spectrum(lambda e: crab(e) * np.exp(-e / 400), 0.3, seed=1)], bent))
+    with pytest.raises(DataError, match=r"no contour of index and e_cut at 3 sigma"):
+        result.contour("index", "e_cut", [3.0])
+
+
 def test_cross_normalisation_of_two_spectra():
     pair = [spectrum(crab, seed=1), spectrum(crab, seed=2, factor=0.8)]
     result = fit_model(FitProblem(pair, model_from_expression("powerlaw")))

@@ -127,23 +127,23 @@ def read_off_axis_maps(path: str | Path) -> BandMaps:
 
     Of a file without any of that name, as OSA's rebinned ones may be, every image is taken for one.
     """
-    try:
-        return _band_maps(path, "ISGR-EFFI-MOD", SKY_SHAPE)
-    except DataError:
-        return _band_maps(path, None, SKY_SHAPE)
+    images = _images(path, None)
+    return _band_maps(path, [i for i in images if i[0].get("EXTNAME") == "ISGR-EFFI-MOD"] or images, SKY_SHAPE)
 
 
 def read_detector_maps(path: str | Path) -> BandMaps:
     """Read background (ISGR-BACK-BKG) or uniformity maps (ISGR-UNIF-BKG), ``(n, 134, 130)``; gaps are 0."""
-    return _band_maps(path, None, DETECTOR_SHAPE)
+    return _band_maps(path, _images(path, None), DETECTOR_SHAPE)
 
 
-def _band_maps(path: str | Path, name: str | None, shape: tuple[int, int]) -> BandMaps:
+def _band_maps(path: str | Path, images: list[tuple[Any, Any]], shape: tuple[int, int]) -> BandMaps:
     bands, planes = [], []
-    for header, plane in _images(path, name):
+    for header, plane in images:
         grid = on_grid(plane) if shape == DETECTOR_SHAPE and plane.shape == (128, 128) else plane
         if grid.shape != shape:
             raise DataError(f"{path}: a map is {plane.shape}; {shape[0]} x {shape[1]} is needed")
+        if "E_MIN" not in header or "E_MAX" not in header:
+            raise DataError(f"{path}: a map without the energies of its band (E_MIN, E_MAX)")
         bands.append((float(header["E_MIN"]), float(header["E_MAX"])))
         planes.append(np.nan_to_num(np.asarray(grid, dtype=np.float32)))
     order = np.argsort([low for low, _ in bands], kind="stable")

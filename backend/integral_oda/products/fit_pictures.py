@@ -127,4 +127,6 @@ def _draw_contours(axes: Any, result: FitResult, contours: Mapping[str, Any]) ->
     axes.plot(best[first], best[second], "k+", markersize=12)
     axes.set_xlabel(first)
     axes.set_ylabel(second)
+    without = " and ".join(f"{sigma:g}" for sigma in contours.get("without_contour", ()))
+    axes.set_title(f"none at {without} sigma: the fit does not hold them" if without else "", fontsize="small")
     axes.legend()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ STATISTICS = ("chi2", "cstat", "wstat")
 _LOGARITHMIC_ABOVE_SIGMA = 2.0
 _STEP = 1e-4
 _TRIES = 3
+_CONTOUR_POINTS = 40
 
 
 @dataclass(frozen=True)
@@ -285,17 +286,41 @@ class FitResult:
         a, b = (self._free_index(name) for name in (first, second))
         if self._minuit is None:
             raise RequestError("contour", f"{first},{second}", "contours are made by the fitter iminuit")
-        lines = []
-        for level in levels:
-            cl = float(1 - np.exp(-(level**2) / 2))
-            pair = self._minuit.parameters[a], self._minuit.parameters[b]
-            points = np.array(self._minuit.mncontour(*pair, cl=cl, size=40))
-            if not len(points):  # MINOS gives up where the statistic is far from a parabola; the slower search does not
-                points = np.array(self._minuit.mncontour(*pair, cl=cl, size=40, experimental=True))
-            if not len(points):
+        minuits = [*self._round(a, b), (self._minuit, np.zeros(2), np.eye(2))]
+        lines = [_contour_points(self.problem, minuits, (a, b), level) for level in levels]
+        for level, line in zip(levels, lines, strict=True):
+            if not len(line):
                 raise DataError(f"no contour of {first} and {second} at {level:g} sigma: the fit does not hold them")
-            lines.append(np.column_stack([self._outside(a, points[:, 0]), self._outside(b, points[:, 1])]))
-        return lines
+        return [np.column_stack([self._outside(a, line[:, 0]), self._outside(b, line[:, 1])]) for line in lines]
+
+    def _round(self, a: int, b: int) -> list[tuple[Minuit, Array, Array]]:
+        """Minimiser in whose coordinates the errors of two parameters are 1 and independent; middle and matrix back.
+
+        In a valley far longer than wide, as of index and norm, MINOS loses its way. Empty where the errors are unknown.
+        """
+        pair, problem = [a, b], self.problem
+        middle, covariance = self._inner[pair], self._inner_covariance[np.ix_(pair, pair)]
+        if not np.linalg.det(covariance) > 0:
+            return []
+        stretch = np.linalg.cholesky(covariance)
+        free = problem.logarithmic[pair]
+        low, high = np.array([problem.bounds[k] for k in pair], dtype=float).T
+
+        def inner(turned: Array) -> Array:
+            values = np.array(turned, dtype=float)
+            values[pair] = middle + stretch @ values[pair]
+            values[pair] = np.where(free, values[pair], np.clip(values[pair], low, high))
+            return values
+
+        start, errors = np.array(self._inner), np.sqrt(np.clip(np.diag(self._inner_covariance), 0.0, None))
+        start[pair], errors[pair] = 0.0, 1.0
+        minuit = _minuit(problem, start, inner)
+        for k, name in enumerate(minuit.parameters):
+            minuit.errors[name] = errors[k] or minuit.errors[name]
+            if k in pair:
+                minuit.limits[name] = None
+        minuit.migrad(ncall=20000)
+        return [(minuit, middle, stretch)]
 
     def _free_index(self, name: str) -> int:
         names = self.problem.names
@@ -369,7 +394,7 @@ def _minimise(problem: FitProblem) -> Minuit:
     """Minimum from the start values, and from where the simplex leads when that fails."""
     best: Minuit | None = None
     for attempt in range(_TRIES):
-        minuit = _minuit(problem)
+        minuit = _minuit(problem, problem.internal(problem.start))
         if attempt:
             minuit.strategy = 2
             minuit.simplex(ncall=2000 * attempt)
@@ -382,15 +407,51 @@ def _minimise(problem: FitProblem) -> Minuit:
     return best
 
 
-def _minuit(problem: FitProblem) -> Minuit:
+def _contour_points(
+    problem: FitProblem, minuits: Sequence[tuple[Minuit, Array, Array]], pair: Sequence[int], level: float
+) -> Array:
+    """Points of a contour, ``(n_points, 2)``, by the first minimiser that finds its way around; none where all fail.
+
+    The slower search of the last may cut a long valley short: it is taken where nothing lies beyond its ends.
+    """
+    cl = float(1 - np.exp(-(level**2) / 2))
+    for minuit, middle, matrix in minuits:
+        names = [minuit.parameters[k] for k in pair]
+        points = np.array(minuit.mncontour(*names, cl=cl, size=_CONTOUR_POINTS))
+        if len(points) >= _CONTOUR_POINTS:
+            return middle + points @ matrix.T
+    points = np.array(minuit.mncontour(*names, cl=cl, size=_CONTOUR_POINTS, experimental=True))
+    if not len(points):
+        return np.empty((0, 2))
+    limit = minuit.fval + level**2
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.1 * (high - low)
+    ends = [(k, end) for axis, k in enumerate(pair) for end in (low[axis] - margin[axis], high[axis] + margin[axis])]
+    whole = all(_profile(problem, np.array(minuit.values), k, end) > limit for k, end in ends)
+    return points if whole else np.empty((0, 2))
+
+
+def _profile(problem: FitProblem, inner: Array, k: int, value: float) -> float:
+    """The statistic with parameter ``k`` held at a value and all others fitted; infinite beyond its limits."""
+    minuit = _minuit(problem, inner)
+    name = minuit.parameters[k]
+    low, high = minuit.limits[name]
+    if not low <= value <= high:
+        return float("inf")
+    minuit.values[name], minuit.fixed[name] = value, True
+    minuit.migrad()
+    return float(minuit.fval)
+
+
+def _minuit(problem: FitProblem, start: Array, inner: Callable[[Array], Array] = np.asarray) -> Minuit:
+    """Minimiser of the statistic, in coordinates from which ``inner`` makes those of the problem."""
     from iminuit import Minuit
 
-    def cost(inner: Array) -> float:
+    def cost(turned: Array) -> float:
         with np.errstate(over="ignore", invalid="ignore"):
-            value = problem.value(problem.external(np.asarray(inner)))
+            value = problem.value(problem.external(inner(turned)))
         return value if np.isfinite(value) else 1e30
 
-    start = problem.internal(problem.start)
     minuit = Minuit(cost, start, name=[f"p{k}" for k in range(len(start))])
     minuit.errordef = 1.0
     for k, name in enumerate(minuit.parameters):

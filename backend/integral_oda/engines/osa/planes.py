@@ -25,6 +25,7 @@ __all__ = ["SAME_EDGE_KEV", "TimedPlane", "find_file", "off_axis_maps", "read_pl
 
 _PIXELS_A_SIDE = 128
 SAME_EDGE_KEV = 0.3
+"""Edges of bands closer than this are the same."""
 _SAME_TIME_DAYS = 1e-6
 _DECIMALS = 5
 _KINDS = ("DETECTOR", "VARIANCE", "EFFICIENCY")
@@ -153,6 +154,8 @@ def _images(inputs: Sequence[Any], file: str, name: str) -> list[_Image]:
 
 def _image(hdu: Any, path: Path) -> _Image:
     start, stop = (next((float(hdu.header[k]) for k in keys if k in hdu.header), np.nan) for keys in (_START, _STOP))
+    if "E_MIN" not in hdu.header or "E_MAX" not in hdu.header:
+        raise DataError(f"{path}: {hdu.name} without the energies of its band (E_MIN, E_MAX)")
     band = EnergyBand(float(hdu.header["E_MIN"]), float(hdu.header["E_MAX"]))
     return _Image(band, start, stop, str(hdu.header.get("SHD_TYPE", "")).strip(), _plane(hdu, path))
 
