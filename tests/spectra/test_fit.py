@@ -78,6 +78,19 @@ def test_the_statistic_on_a_contour_is_higher_by_its_level(relative_error):
         assert steps.max() < 0.3
 
 
+def test_a_bent_contour_is_followed_whole():
+    """What is left to fit changes on the line: the range of the index is the same beside each other parameter."""
+    bent = model_from_expression("cutoffpl")
+    result = fit_model(FitProblem([spectrum(lambda e: crab(e) * np.exp(-e / 60), 0.2, seed=1)], bent), minos=True)
+    index = result.parameters[0]
+    for other in ("norm", "e_cut"):
+        (line,) = result.contour("index", other, [1.0])
+        ends = [line[:, 0].min() - index.value, line[:, 0].max() - index.value]
+        assert ends == pytest.approx([index.lower, index.upper], rel=0.03)
+        steps = np.hypot(*np.diff(np.vstack([line, line[:1]]), axis=0).T / np.ptp(line, axis=0)[:, None])
+        assert steps.max() < 0.3
+
+
 def test_a_contour_that_is_cut_short_is_none():
     """The data allow the cut-off up to its limit: no line is closed, and half of one would look like a small error."""
     bent = model_from_expression("cutoffpl")

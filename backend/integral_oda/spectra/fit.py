@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ _LOGARITHMIC_ABOVE_SIGMA = 2.0
 _STEP = 1e-4
 _TRIES = 3
 _CONTOUR_POINTS = 40
+_DOUBLINGS = 20
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,11 @@ class FitProblem:
             chosen[norms] = fitted > _LOGARITHMIC_ABOVE_SIGMA * errors
         return chosen
 
+    def limits(self, k: int) -> tuple[float, float]:
+        """Limits of a parameter in the coordinates of the minimiser."""
+        low, high = (None, None) if self.logarithmic[k] else self.bounds[k]
+        return -np.inf if low is None else low, np.inf if high is None else high
+
     def external(self, inner: Array) -> Array:
         """Values of the parameters from those that the minimiser works with."""
         return np.where(self.logarithmic, np.exp(np.where(self.logarithmic, inner, 0.0)), inner)
@@ -286,12 +292,22 @@ class FitResult:
         a, b = (self._free_index(name) for name in (first, second))
         if self._minuit is None:
             raise RequestError("contour", f"{first},{second}", "contours are made by the fitter iminuit")
-        minuits = [*self._round(a, b), (self._minuit, np.zeros(2), np.eye(2))]
-        lines = [_contour_points(self.problem, minuits, (a, b), level) for level in levels]
-        for level, line in zip(levels, lines, strict=True):
+        lines = []
+        for level in levels:
+            line = self._line((a, b), level)
             if not len(line):
                 raise DataError(f"no contour of {first} and {second} at {level:g} sigma: the fit does not hold them")
-        return [np.column_stack([self._outside(a, line[:, 0]), self._outside(b, line[:, 1])]) for line in lines]
+            lines.append(np.column_stack([self._outside(a, line[:, 0]), self._outside(b, line[:, 1])]))
+        return lines
+
+    def _line(self, pair: tuple[int, int], level: float) -> Array:
+        """Points of a contour in the minimiser's coordinates, ``(n_points, 2)``, the quick way if it leads around."""
+        for minuit, middle, matrix in self._round(*pair):
+            points = _followed(minuit, pair, level)
+            if len(points):
+                return middle + points @ matrix.T
+        errors = np.sqrt(np.clip(np.diag(self._inner_covariance), 0.0, None))
+        return _scanned(self.problem, self._inner, errors, pair, self.value + level**2)
 
     def _round(self, a: int, b: int) -> list[tuple[Minuit, Array, Array]]:
         """Minimiser in whose coordinates the errors of two parameters are 1 and independent; middle and matrix back.
@@ -303,13 +319,11 @@ class FitResult:
         if not np.linalg.det(covariance) > 0:
             return []
         stretch = np.linalg.cholesky(covariance)
-        free = problem.logarithmic[pair]
-        low, high = np.array([problem.bounds[k] for k in pair], dtype=float).T
+        low, high = np.transpose([problem.limits(k) for k in pair])
 
         def inner(turned: Array) -> Array:
             values = np.array(turned, dtype=float)
-            values[pair] = middle + stretch @ values[pair]
-            values[pair] = np.where(free, values[pair], np.clip(values[pair], low, high))
+            values[pair] = np.clip(middle + stretch @ values[pair], low, high)
             return values
 
         start, errors = np.array(self._inner), np.sqrt(np.clip(np.diag(self._inner_covariance), 0.0, None))
@@ -407,40 +421,64 @@ def _minimise(problem: FitProblem) -> Minuit:
     return best
 
 
-def _contour_points(
-    problem: FitProblem, minuits: Sequence[tuple[Minuit, Array, Array]], pair: Sequence[int], level: float
-) -> Array:
-    """Points of a contour, ``(n_points, 2)``, by the first minimiser that finds its way around; none where all fail.
+def _followed(minuit: Minuit, pair: Sequence[int], level: float) -> Array:
+    """Points of a contour by MINOS, ``(n_points, 2)``; none where it loses its way."""
+    names, cl = [minuit.parameters[k] for k in pair], float(1 - np.exp(-(level**2) / 2))
+    points = np.array(minuit.mncontour(*names, cl=cl, size=_CONTOUR_POINTS))
+    return points if len(points) >= _CONTOUR_POINTS else np.empty((0, 2))
 
-    The slower search of the last may cut a long valley short: it is taken where nothing lies beyond its ends.
+
+def _scanned(problem: FitProblem, inner: Array, errors: Array, pair: Sequence[int], limit: float) -> Array:
+    """Points of a contour, ``(n_points, 2)``: where the second parameter leaves it at steps of the first.
+
+    Slower than MINOS, but bent valleys do not lead it astray. None where a limit of a parameter is within the contour.
     """
-    cl = float(1 - np.exp(-(level**2) / 2))
-    for minuit, middle, matrix in minuits:
-        names = [minuit.parameters[k] for k in pair]
-        points = np.array(minuit.mncontour(*names, cl=cl, size=_CONTOUR_POINTS))
-        if len(points) >= _CONTOUR_POINTS:
-            return middle + points @ matrix.T
-    points = np.array(minuit.mncontour(*names, cl=cl, size=_CONTOUR_POINTS, experimental=True))
-    if not len(points):
+    a, b = pair
+    first = [_end(problem, inner, {a: inner[a]}, a, side * errors[a], limit) for side in (-1, 1)]
+    middle, half = np.mean(first), np.ptp(first) / 2
+    if not np.isfinite(half):
         return np.empty((0, 2))
-    limit = minuit.fval + level**2
-    low, high = points.min(axis=0), points.max(axis=0)
-    margin = 0.1 * (high - low)
-    ends = [(k, end) for axis, k in enumerate(pair) for end in (low[axis] - margin[axis], high[axis] + margin[axis])]
-    whole = all(_profile(problem, np.array(minuit.values), k, end) > limit for k, end in ends)
-    return points if whole else np.empty((0, 2))
+    steps = middle - half * np.cos(np.linspace(0, np.pi, _CONTOUR_POINTS // 2 + 1))
+    valley = [_hold(problem, inner, {a: step})[1] for step in steps]
+    sides = [
+        [_end(problem, at, {a: step, b: at[b]}, b, side * errors[b] / 10, limit)
+         for step, at in zip(steps[1:-1], valley[1:-1], strict=True)]
+        for side in (-1, 1)
+    ]  # fmt: skip
+    around = [valley[0][b], *sides[0], valley[-1][b], *sides[1][::-1]]
+    points = np.column_stack([[*steps, *steps[-2:0:-1]], around])
+    return points if np.isfinite(points).all() else np.empty((0, 2))
 
 
-def _profile(problem: FitProblem, inner: Array, k: int, value: float) -> float:
-    """The statistic with parameter ``k`` held at a value and all others fitted; infinite beyond its limits."""
+def _hold(problem: FitProblem, inner: Array, held: Mapping[int, float]) -> tuple[float, Array]:
+    """The statistic and the parameters, some held at values and all others fitted."""
     minuit = _minuit(problem, inner)
-    name = minuit.parameters[k]
-    low, high = minuit.limits[name]
-    if not low <= value <= high:
-        return float("inf")
-    minuit.values[name], minuit.fixed[name] = value, True
-    minuit.migrad()
-    return float(minuit.fval)
+    for k, value in held.items():
+        minuit.values[k], minuit.fixed[k] = value, True
+    if minuit.nfit:
+        minuit.migrad()
+        return float(minuit.fval), np.array(minuit.values)
+    return float(minuit.fcn(np.array(minuit.values))), np.array(minuit.values)
+
+
+def _end(problem: FitProblem, inner: Array, held: Mapping[int, float], k: int, step: float, limit: float) -> float:
+    """Value of parameter ``k`` beyond which the statistic is above a limit; NaN where it is so nowhere."""
+    from scipy.optimize import brentq
+
+    low, high = problem.limits(k)
+
+    def excess(value: float) -> float:
+        return _hold(problem, inner, {**held, k: value})[0] - limit
+
+    near = held[k]
+    for _ in range(_DOUBLINGS):
+        far = float(np.clip(near + step, low, high))
+        if excess(far) > 0:
+            return float(brentq(excess, near, far, xtol=1e-3 * abs(step)))
+        if far in (low, high):
+            break
+        near, step = far, 2 * step
+    return float("nan")
 
 
 def _minuit(problem: FitProblem, start: Array, inner: Callable[[Array], Array] = np.asarray) -> Minuit:
