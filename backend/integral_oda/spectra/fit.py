@@ -471,6 +471,8 @@ def _end(problem: FitProblem, inner: Array, held: Mapping[int, float], k: int, s
         return _hold(problem, inner, {**held, k: value})[0] - limit
 
     near = held[k]
+    if excess(near) >= 0:  # the tip of a contour, within the tolerance of the fit
+        return near
     for _ in range(_DOUBLINGS):
         far = float(np.clip(near + step, low, high))
         if excess(far) > 0:
